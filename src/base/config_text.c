@@ -1,0 +1,177 @@
+// Settings as text: faults in words, checks across settings, and the printed configuration.
+#include "base/config_text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { NAME_MAX_BYTES = 96, VALUE_SHOWN_MAX = 200 };
+
+static void word(char *out, const char *format, va_list arguments) {
+// The formats are literals of this program; passing two of them with one list hides that from the
+// compiler.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    vsnprintf(out, FQ_CONFIG_FAULT_MAX, format, arguments);
+#pragma GCC diagnostic pop
+}
+
+void fq_config_say(fq_config_fault *fault, const char *english, const char *chinese, ...) {
+    va_list arguments, again;
+    va_start(arguments, chinese);
+    va_copy(again, arguments);
+    word(fault->sentence[FQ_ENGLISH], english, arguments);
+    word(fault->sentence[FQ_CHINESE], chinese, again);
+    va_end(again);
+    va_end(arguments);
+}
+
+static const char *what_is_allowed(const fq_setting_row *row, fq_language language) {
+    static const char *const words[][2] = {
+        [FQ_TYPE_TEXT] = {"text in UTF-8", "UTF-8 文本"},
+        [FQ_TYPE_INTEGER] = {"a whole number", "整数"},
+        [FQ_TYPE_DURATION] = {"a duration such as 500ms, 30s, 15m, 24h or 7d",
+                              "时长，例如 500ms、30s、15m、24h 或 7d"},
+        [FQ_TYPE_SIZE] = {"a size such as 512B, 64KiB, 1MiB or 2GiB",
+                          "大小，例如 512B、64KiB、1MiB 或 2GiB"},
+        [FQ_TYPE_BOOL] = {"true or false", "true 或 false"},
+        [FQ_TYPE_CHOICE] = {"one of the following", "下列之一"},
+    };
+    return words[row->type][language];
+}
+
+void fq_config_say_bad_value(fq_config_fault *fault, const char *origin, const fq_setting_row *row,
+                             const char *value) {
+    for (fq_language language = FQ_ENGLISH; language <= FQ_CHINESE; language++) {
+        const char *shown = row->secret ? "(hidden)" : value;
+        const bool english = language == FQ_ENGLISH;
+        const char *between = row->allowed[0] == '\0' ? "" : english ? ": " : "：";
+        const char *origin_colon = english ? ": " : "：", *stop = english ? "." : "。";
+        const fq_str shown_cut = fq_str_cut(fq_str_of(shown), VALUE_SHOWN_MAX);
+        snprintf(fault->sentence[language], FQ_CONFIG_FAULT_MAX, "%s%s%s.%s = %.*s%s%s%s%s%s",
+                 origin, origin_colon, row->section, row->name, FQ_STR_ARGS(shown_cut),
+                 english ? " is not allowed; it takes " : " 无效；应为",
+                 what_is_allowed(row, language), between, row->allowed, stop);
+    }
+}
+
+// The name in the form of the place where it is looked for.
+static void write_name(const fq_setting_row *row, fq_name_form form, char out[NAME_MAX_BYTES]) {
+    static const char *const forms[][2] = {[FQ_NAME_OF_FILE] = {"", "."},
+                                           [FQ_NAME_OF_ENVIRONMENT] = {"FEIQIAN_", "_"},
+                                           [FQ_NAME_OF_FLAG] = {"--", "-"}};
+    snprintf(out, NAME_MAX_BYTES, "%s%s%s%s", forms[form][0], row->section, forms[form][1],
+             row->name);
+    const size_t prefix_len = strlen(forms[form][0]);
+    for (char *at = out + prefix_len; *at; at++) {
+        if (form == FQ_NAME_OF_ENVIRONMENT && *at >= 'a' && *at <= 'z') {
+            *at = (char)(*at - 'a' + 'A');
+        } else if (form == FQ_NAME_OF_FLAG && *at == '_') {
+            *at = '-';
+        }
+    }
+}
+
+void fq_config_say_unknown(fq_config_fault *fault, const char *origin, const char *name,
+                           fq_name_form form) {
+    char nearest[NAME_MAX_BYTES] = "", known[NAME_MAX_BYTES];
+    unsigned least = UINT32_MAX;
+    for (size_t i = 0; i < FQ_SETTING_COUNT; i++) {
+        write_name(&fq_setting_rows()[i], form, known);
+        const unsigned distance = fq_str_distance(fq_str_of(name), fq_str_of(known));
+        if (distance < least) {
+            least = distance;
+            memcpy(nearest, known, sizeof(nearest));
+        }
+    }
+    const fq_str shown = fq_str_cut(fq_str_of(name), NAME_MAX_BYTES);
+    fq_config_say(fault, "%s: there is no setting %.*s; the nearest is %s.",
+                  "%s：没有设置项 %.*s；最接近的是 %s。", origin, FQ_STR_ARGS(shown), nearest);
+}
+
+static bool lists_service(const char *services, const char *service) {
+    const size_t len = strlen(service);
+    for (const char *at = services; *at;
+         at += strcspn(at, ",") + (at[strcspn(at, ",")] == ',' ? 1 : 0)) {
+        if (strcspn(at, ",") == len && strncmp(at, service, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_services(const fq_settings *s, fq_config_fault *out_fault) {
+    const struct {
+        const char *name, *url;
+    } services[] = {{"user", s->user_url}, {"order", s->order_url}, {"payment", s->payment_url}};
+    size_t named_len = 0, named = 0;
+    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+        if (lists_service(s->server_services, services[i].name)) {
+            named++;
+            named_len += strlen(services[i].name);
+        } else if (services[i].url[0] == '\0') {
+            fq_config_say(out_fault,
+                          "server.services = %s leaves out %s, so %s.url must say where it is.",
+                          "server.services = %s 不含 %s，因此必须设置 %s.url。", s->server_services,
+                          services[i].name, services[i].name);
+            return false;
+        }
+    }
+    // Each once, with the commas between them and nothing else.
+    if (named == 0 || strlen(s->server_services) != named_len + named - 1) {
+        fq_config_say(out_fault, "server.services = %s must be some of user,order,payment.",
+                      "server.services = %s 应取自 user,order,payment。", s->server_services);
+        return false;
+    }
+    if (named < sizeof(services) / sizeof(services[0]) && s->server_service_key_file[0] == '\0') {
+        fq_config_say(out_fault, "server.service_key_file is needed when services run apart.",
+                      "服务分开运行时必须设置 server.service_key_file。");
+        return false;
+    }
+    return true;
+}
+
+bool fq_config_check(const fq_config *config, fq_config_fault *out_fault) {
+    const fq_settings *s = &config->settings;
+    if ((s->tls_certificate_file[0] == '\0') != (s->tls_private_key_file[0] == '\0')) {
+        fq_config_say(out_fault, "tls.certificate_file and tls.private_key_file go together.",
+                      "tls.certificate_file 与 tls.private_key_file 必须同时设置。");
+        return false;
+    }
+    if (s->crypto_master_key[0] != '\0' && s->crypto_master_key_file[0] != '\0') {
+        fq_config_say(out_fault, "crypto.master_key and crypto.master_key_file cannot both be set.",
+                      "crypto.master_key 与 crypto.master_key_file 不能同时设置。");
+        return false;
+    }
+    return check_services(s, out_fault);
+}
+
+static void print_row(const fq_config *config, size_t index, fq_language language, fq_buffer *out) {
+    const fq_setting_row *row = &fq_setting_rows()[index];
+    const bool english = language == FQ_ENGLISH,
+               set = strcmp(config->origin[index], "default") != 0;
+    const char *value =
+        row->secret && config->text[index][0] != '\0' ? "(hidden)" : config->text[index];
+    fq_buffer_printf(out, "\n# %s\n# %s", row->sentence[language], what_is_allowed(row, language));
+    fq_buffer_printf(out, "%s%s", row->allowed[0] ? (english ? ": " : "：") : "", row->allowed);
+    fq_buffer_printf(out, english ? "; default: %s" : "；默认：%s",
+                     row->standard[0] ? row->standard : "\"\"");
+    if (row->reloads) {
+        fq_buffer_add(out, fq_str_of(english ? "; taken over on reload" : "；重载时生效"));
+    }
+    if (set) {
+        fq_buffer_printf(out, english ? "; set by %s" : "；来自 %s", config->origin[index]);
+    }
+    fq_buffer_printf(out, "\n%s = %s\n", row->name, value);
+}
+
+void fq_config_print(const fq_config *config, fq_language language, fq_buffer *out) {
+    const char *section = "";
+    for (size_t i = 0; i < FQ_SETTING_COUNT; i++) {
+        const fq_setting_row *row = &fq_setting_rows()[i];
+        if (strcmp(section, row->section) != 0) {
+            section = row->section;
+            fq_buffer_printf(out, "%s[%s]\n", i > 0 ? "\n" : "", section);
+        }
+        print_row(config, i, language, out);
+    }
+}

@@ -1,0 +1,336 @@
+// The house: services wired to each other and to the edge.
+#include "house/house.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "order/order.h"
+#include "payment/payment.h"
+#include "service/follow.h"
+#include "store/migrate.h"
+#include "user/user.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { URL_MAX = 128, SERVICE_KEY_MAX = 256, CATCH_UP_MS = 60000, PEM_MAX = 16384 };
+
+struct fq_house {
+    const fq_settings *settings;
+    fq_service services[FQ_SERVICE_NUMBERS];
+    fq_service *running[FQ_SERVICE_NUMBERS];
+    size_t running_count;
+    fq_peers peers;
+    uint8_t service_key[SERVICE_KEY_MAX];
+    fq_edge *edge;
+    fq_server *server;
+    fq_sign_key *signing_key;
+    char url[URL_MAX + 32], address[URL_MAX], admin_address[URL_MAX];
+    atomic_bool ready;
+};
+
+static const fq_service_kind *const kinds[FQ_SERVICE_NUMBERS] = {
+    [FQ_SERVICE_USER] = &fq_user_service,
+    [FQ_SERVICE_ORDER] = &fq_order_service,
+    [FQ_SERVICE_PAYMENT] = &fq_payment_service,
+};
+
+unsigned fq_house_services(const char *list) {
+    unsigned services = 0;
+    for (const char *at = list; *at;) {
+        const size_t len = strcspn(at, ",");
+        unsigned bit = 0;
+        for (unsigned number = 1; number < FQ_SERVICE_NUMBERS; number++) {
+            if (fq_str_equal(fq_str_of(kinds[number]->name), fq_str_trim((fq_str){at, len}))) {
+                bit = 1u << number;
+            }
+        }
+        if (!bit || (services & bit)) {
+            return 0;
+        }
+        services |= bit;
+        at += len + (at[len] == ',');
+    }
+    return services;
+}
+
+// --- what is read from files ---
+
+static fq_err read_text(const char *path, char *out, size_t bytes_max, size_t *out_len) {
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        fq_log(FQ_LOG_ERROR, "a file of the configuration cannot be read", FQ_LOG_TEXT("path", path));
+        return fq_refuse(FQ_INVALID_FIELD, NULL);
+    }
+    *out_len = fread(out, 1, bytes_max, file);
+    const bool whole = feof(file) && !ferror(file);
+    fclose(file);
+    return whole ? FQ_OK : fq_refuse(FQ_INVALID_FIELD, NULL);
+}
+
+// The shared secret of the services: base64, as `keys create` would print one.
+static fq_err read_service_key(fq_house *house) {
+    const char *path = house->settings->server_service_key_file;
+    if (!path[0]) {
+        return FQ_OK;
+    }
+    char text[SERVICE_KEY_MAX];
+    size_t len, bytes = 0;
+    FQ_TRY(read_text(path, text, sizeof(text), &len));
+    fq_str trimmed = {text, len};
+    while (trimmed.len > 0 && (trimmed.at[trimmed.len - 1] == '\n' || trimmed.at[trimmed.len - 1] == '\r')) {
+        trimmed.len--;
+    }
+    const bool decoded = fq_base64_decode(trimmed, house->service_key, &bytes) && bytes >= FQ_SECRET_BYTES_MIN;
+    fq_wipe(text, sizeof(text));
+    if (!decoded) {
+        fq_log(FQ_LOG_ERROR, "server.service_key_file must hold at least 16 bytes in base64", FQ_LOG_TEXT("path", path));
+        return fq_refuse(FQ_INVALID_FIELD, NULL);
+    }
+    house->peers.service_key = (fq_str){(const char *)house->service_key, bytes};
+    return FQ_OK;
+}
+
+static fq_err read_signing_key(fq_house *house) {
+    const char *path = house->settings->crypto_signing_key_file;
+    static const fq_algorithm candidates[] = {FQ_ALGORITHM_ED25519, FQ_ALGORITHM_ECDSA_P256_SHA256, FQ_ALGORITHM_RSA_PSS_SHA512};
+    if (!path[0]) {
+        return FQ_OK;
+    }
+    char pem[PEM_MAX];
+    size_t len;
+    FQ_TRY(read_text(path, pem, sizeof(pem), &len));
+    fq_err err = fq_refuse(FQ_INVALID_FIELD, NULL);
+    for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]) && err.code; i++) {
+        err = fq_sign_key_from_pem(candidates[i], (fq_str){pem, len}, NULL, &house->signing_key);
+    }
+    fq_wipe(pem, sizeof(pem));
+    if (err.code) {
+        fq_log(FQ_LOG_ERROR, "crypto.signing_key_file is no private key that can sign", FQ_LOG_TEXT("path", path));
+    }
+    return err;
+}
+
+// --- opening ---
+
+// The mode is stamped into the data at first start; data of the one are never served as the other.
+static fq_err check_mode(const fq_house *house, fq_service *service) {
+    const bool live = house->settings->server_mode == FQ_MODE_LIVE;
+    const char *wanted = live ? "live" : "sandbox";
+    fq_buffer found;
+    fq_buffer_init(&found, 64);
+    fq_err err = fq_store_stamp(service->engine, "mode", fq_str_of(wanted), &found);
+    if (!err.code && !fq_str_equal(fq_buffer_str(&found), fq_str_of(wanted))) {
+        fq_log(FQ_LOG_ERROR, "these data are of the other mode; start with the mode they were made in",
+               FQ_LOG_TEXT("service", service->kind->name), FQ_LOG_STR("mode", fq_buffer_str(&found)));
+        err = fq_refuse(FQ_STATE_CONFLICT, NULL);
+    }
+    fq_buffer_free(&found);
+    return err;
+}
+
+static const char *where_of(const fq_settings *settings, fq_service_number number) {
+    const char *own = number == FQ_SERVICE_USER    ? settings->user_data
+                      : number == FQ_SERVICE_ORDER ? settings->order_data
+                                                   : settings->payment_data;
+    return own[0] ? own : settings->server_data;
+}
+
+static fq_err open_services(fq_house *house, unsigned services) {
+    const fq_settings *settings = house->settings;
+    const char *const urls[FQ_SERVICE_NUMBERS] = {"", settings->user_url, settings->order_url, settings->payment_url};
+    for (fq_service_number number = FQ_SERVICE_USER; number < FQ_SERVICE_NUMBERS; number++) {
+        fq_service *service = &house->services[number];
+        if (!(services & 1u << number)) {
+            house->peers.peer[number].url = urls[number];
+            continue;
+        }
+        *service = (fq_service){.kind = kinds[number], .settings = settings, .peers = &house->peers,
+                                .live = settings->server_mode == FQ_MODE_LIVE};
+        house->peers.peer[number].local = service;
+        house->running[house->running_count++] = service;
+        FQ_TRY(fq_service_open(service, where_of(settings, number)));
+        FQ_TRY(check_mode(house, service));
+    }
+    return FQ_OK;
+}
+
+fq_err fq_house_open(const fq_settings *settings, unsigned services, fq_house **out) {
+    fq_house *house = calloc(1, sizeof(*house));
+    FQ_ASSERT(house != NULL);
+    house->settings = settings;
+    fq_err err = read_service_key(house);
+    if (!err.code) {
+        err = read_signing_key(house);
+    }
+    if (!err.code) {
+        err = fq_client_start(&(fq_client_config){.total_timeout_ms = settings->server_request_timeout}, &house->peers.client);
+    }
+    if (!err.code) {
+        err = open_services(house, services);
+    }
+    if (err.code) {
+        fq_house_close(house);
+        return err;
+    }
+    *out = house;
+    return FQ_OK;
+}
+
+fq_err fq_house_start_writers(fq_house *house) {
+    for (size_t i = 0; i < house->running_count; i++) {
+        FQ_TRY(fq_writer_start(house->running[i]->writer));
+    }
+    return FQ_OK;
+}
+
+// --- serving ---
+
+static bool is_ready(void *context) {
+    const fq_house *house = context;
+    return fq_house_healthy(house);
+}
+
+bool fq_house_healthy(const fq_house *house) {
+    bool healthy = atomic_load(&house->ready);
+    for (size_t i = 0; i < house->running_count; i++) {
+        healthy &= fq_writer_healthy(house->running[i]->writer);
+    }
+    return healthy;
+}
+
+// "127.0.0.1:8080" or "[::1]:8080" to its parts.
+static fq_err split_listen(const char *listen, char address[URL_MAX], uint16_t *out_port) {
+    const char *colon = strrchr(listen, ':');
+    uint64_t port;
+    const bool bracketed = listen[0] == '[';
+    const size_t len = colon ? (size_t)(colon - listen) : 0;
+    if (!colon || len >= URL_MAX || len < (bracketed ? 3u : 1u) || !fq_str_to_u64(fq_str_of(colon + 1), &port) || port > 65535) {
+        fq_log(FQ_LOG_ERROR, "server.listen must be ADDRESS:PORT", FQ_LOG_TEXT("value", listen));
+        return fq_refuse(FQ_INVALID_FIELD, NULL);
+    }
+    snprintf(address, URL_MAX, "%.*s", (int)(bracketed ? len - 2 : len), listen + bracketed);
+    *out_port = (uint16_t)port;
+    return FQ_OK;
+}
+
+static unsigned threads_of(const fq_settings *settings) {
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const int64_t threads = settings->server_threads ? settings->server_threads : cores;
+    return threads < 1 ? 1 : (unsigned)threads;
+}
+
+static fq_err start_server(fq_house *house) {
+    const fq_settings *settings = house->settings;
+    const fq_tls_files tls = {settings->tls_certificate_file, settings->tls_private_key_file};
+    const bool secure = settings->tls_certificate_file[0];
+    fq_server_config config = {
+        .listen_count = 1,
+        .threads = threads_of(settings),
+        .connections_max = (unsigned)settings->server_connections_max,
+        .body_bytes_max = (size_t)settings->server_body_bytes_max,
+        .head_timeout_ms = settings->server_head_timeout,
+        .body_timeout_ms = settings->server_body_timeout,
+        .body_bytes_per_s = settings->server_body_rate_min,
+        .idle_timeout_ms = settings->server_idle_timeout,
+        .request_timeout_ms = settings->server_request_timeout,
+    };
+    fq_listen *listen = &config.listens[0];
+    *listen = (fq_listen){.address = house->address, .handlers = fq_edge_handlers(house->edge), .tls = secure ? &tls : NULL};
+    FQ_TRY(split_listen(settings->server_listen, house->address, &listen->port));
+    if (settings->server_admin_listen[0]) {
+        fq_listen *admin = &config.listens[config.listen_count++];
+        *admin = (fq_listen){.address = house->admin_address, .handlers = fq_edge_handlers(house->edge), .one_loop = true};
+        FQ_TRY(split_listen(settings->server_admin_listen, house->admin_address, &admin->port));
+    }
+    char reason[200];
+    const fq_err err = fq_server_start(&config, &house->server, reason);
+    if (err.code) {
+        fq_log(FQ_LOG_ERROR, "cannot listen", FQ_LOG_TEXT("address", settings->server_listen), FQ_LOG_TEXT("reason", reason));
+        return err;
+    }
+    const bool v6 = strchr(house->address, ':') != NULL;
+    snprintf(house->url, sizeof(house->url), "%s://%s%s%s:%u", secure ? "https" : "http", v6 ? "[" : "", house->address,
+             v6 ? "]" : "", fq_server_port(house->server, 0));
+    return FQ_OK;
+}
+
+static fq_err catch_up(fq_house *house) {
+    const int64_t until_ms = fq_monotonic_ms() + CATCH_UP_MS;
+    for (size_t i = 0; i < house->running_count; i++) {
+        if (!fq_follow_catch_up(house->running[i], until_ms - fq_monotonic_ms())) {
+            fq_log(FQ_LOG_WARN, "not caught up with the other services yet", FQ_LOG_TEXT("service", house->running[i]->kind->name));
+        }
+    }
+    return FQ_OK;
+}
+
+fq_err fq_house_start(fq_house *house) {
+    for (size_t i = 0; i < house->running_count; i++) {
+        FQ_TRY(fq_service_start(house->running[i]));
+    }
+    const fq_edge_config config = {
+        .settings = house->settings,
+        .services = house->running,
+        .service_count = house->running_count,
+        .peers = &house->peers,
+        .keys_of = fq_user_keys_of,
+        .key_of_token = fq_user_key_of_token,
+        .signing_key = house->signing_key,
+        .signing_keyid = FQ_STR("feiqian"),
+        .ready = is_ready,
+        .context = house,
+    };
+    house->edge = fq_edge_make(&config);
+    // Services of one process wait for each other in memory; one alone must answer the others before it can follow them.
+    FQ_TRY(start_server(house));
+    FQ_TRY(catch_up(house));
+    atomic_store(&house->ready, true);
+    return FQ_OK;
+}
+
+const char *fq_house_url(const fq_house *house) {
+    return house->url;
+}
+
+fq_service *fq_house_service(fq_house *house, fq_service_number number) {
+    return house->peers.peer[number].local;
+}
+
+void fq_house_reload(fq_house *house) {
+    if (house->server && house->settings->tls_certificate_file[0] && fq_server_reload_tls(house->server).code) {
+        fq_log(FQ_LOG_ERROR, "the certificate could not be read again; the old one stays");
+    }
+}
+
+void fq_house_close(fq_house *house) {
+    atomic_store(&house->ready, false);
+    if (house->server) {
+        const int64_t delay_ms = house->settings->server_drain_delay;
+        if (delay_ms > 0) {
+            nanosleep(&(struct timespec){delay_ms / 1000, delay_ms % 1000 * 1000000}, NULL);
+        }
+        if (!fq_server_drain(house->server, house->settings->server_drain_timeout)) {
+            fq_log(FQ_LOG_WARN, "some requests did not finish in time");
+        }
+        fq_server_stop(house->server);
+    }
+    // Those who follow stop before those who are followed: a follower reads its source's store.
+    for (size_t i = house->running_count; i > 0; i--) {
+        fq_service_quiet(house->running[i - 1]);
+    }
+    for (size_t i = house->running_count; i > 0; i--) {
+        fq_service_stop(house->running[i - 1]);
+    }
+    if (house->edge) {
+        fq_edge_free(house->edge);
+    }
+    if (house->peers.client) {
+        fq_client_stop(house->peers.client);
+    }
+    fq_sign_key_free(house->signing_key);
+    fq_wipe(house->service_key, sizeof(house->service_key));
+    free(house);
+}

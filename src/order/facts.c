@@ -1,0 +1,81 @@
+// The fact stage: users that this service has never seen are asked for, all at once, and the commands come again.
+#include "order/rows.h"
+#include "service/edge.h"
+
+enum { ASKED_MAX = 1000, ARENA_BYTES_MAX = 8 << 20 };
+
+static size_t creates_of(fq_command *command) {
+    return command->kind == &order_bulk_kind ? ((order_bulk *)command)->count : 1;
+}
+
+static order_create *create_of(fq_command *command, size_t index) {
+    return command->kind == &order_bulk_kind ? &((order_bulk *)command)->items[index].order : (order_create *)command;
+}
+
+typedef struct {
+    uint64_t ids[ASKED_MAX];
+    fq_user_facts *into[ASKED_MAX];
+    size_t count;
+} asking;
+
+static fq_err ask(fq_service *service, fq_arena *arena, asking *at) {
+    if (at->count == 0) {
+        return FQ_OK;
+    }
+    fq_user_facts *found = FQ_NEW_ARRAY(arena, fq_user_facts, at->count);
+    FQ_TRY(fq_user_facts_of(service->peers, arena, at->ids, at->count, found));
+    for (size_t i = 0; i < at->count; i++) {
+        *at->into[i] = found[i];
+    }
+    at->count = 0;
+    return FQ_OK;
+}
+
+static fq_err find_users(fq_service *service, fq_arena *arena, fq_command *list) {
+    asking *at = FQ_NEW(arena, asking);
+    for (fq_command *command = list; command; command = command->next) {
+        for (size_t i = 0; i < creates_of(command); i++) {
+            order_create *create = create_of(command, i);
+            at->ids[at->count] = create->payee_id.v;
+            at->into[at->count++] = &create->payee_facts;
+            if (create->payer_id.v) {
+                at->ids[at->count] = create->payer_id.v;
+                at->into[at->count++] = &create->payer_facts;
+            }
+            create->users_known = true;
+            if (at->count + 2 > ASKED_MAX) {
+                FQ_TRY(ask(service, arena, at));
+            }
+        }
+    }
+    return ask(service, arena, at);
+}
+
+void order_resolve(void *context, fq_command *list) {
+    fq_service *service = context;
+    fq_arena arena;
+    fq_arena_init(&arena, ARENA_BYTES_MAX);
+    fq_err err = find_users(service, &arena, list);
+    fq_arena_free(&arena);
+    if (!err.code && !fq_writer_submit(service->writer, list)) {
+        err = fq_refuse(FQ_UNAVAILABLE, NULL);
+    }
+    if (err.code) {
+        for (fq_command *command = list; command; command = command->next) {
+            command->outcome = err;
+        }
+        fq_edge_commands_done(list);
+    }
+}
+
+bool order_returned(fq_service *service, fq_command *command) {
+    const order_state *state = service->state;
+    if (command->outcome.code != FQ_FACT_MISSING) {
+        return false;
+    }
+    if (fq_fact_stage_submit(state->stage, command)) {
+        return true;
+    }
+    command->outcome = fq_refuse(FQ_UNAVAILABLE, NULL);
+    return false;
+}

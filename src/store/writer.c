@@ -1,0 +1,338 @@
+// The batch writer: the queue, its thread, and one batch in five steps. The steps themselves are in commit.c.
+#include "store/writer.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/commit.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    // A store that cannot be reached is asked again after 50 ms, then twice as long, up to this.
+    BACKOFF_MS_MIN = 50,
+    BACKOFF_MS_MAX = 2000,
+    IDLE_WAKE_MS = 100,
+};
+
+struct fq_writer {
+    fq_writer_config config;
+    fq_commit commit;
+
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    fq_command *first, **end;  // what waits, oldest first
+    uint64_t waiting_units;
+    bool closed;
+
+    pthread_t thread;
+    bool started;
+    atomic_bool healthy;
+    atomic_int_least64_t head_at_ms, clock_shift_ms, clock_move_ms;
+    int64_t backoff_ms, retry_at_ms;  // while the store is lost
+};
+
+fq_err fq_writer_make(const fq_writer_config *config, fq_writer **out) {
+    fq_writer *writer = calloc(1, sizeof(*writer));
+    FQ_ASSERT(writer != NULL);
+    writer->config = *config;
+    writer->end = &writer->first;
+    pthread_mutex_init(&writer->lock, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&writer->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    const fq_err err = fq_commit_open(&writer->commit, config->engine);
+    if (err.code) {
+        fq_writer_free(writer);
+        return err;
+    }
+    atomic_store(&writer->healthy, true);
+    atomic_store(&writer->head_at_ms, writer->commit.head.at_ms);
+    atomic_store(&writer->clock_shift_ms, writer->commit.head.clock_shift_ms);
+    *out = writer;
+    return FQ_OK;
+}
+
+void fq_writer_free(fq_writer *writer) {
+    fq_commit_close(&writer->commit);
+    pthread_cond_destroy(&writer->wake);
+    pthread_mutex_destroy(&writer->lock);
+    free(writer);
+}
+
+bool fq_writer_healthy(const fq_writer *writer) {
+    return atomic_load(&writer->healthy);
+}
+
+int64_t fq_writer_now_ms(const fq_writer *writer) {
+    const fq_writer_config *config = &writer->config;
+    const int64_t clock_ms = config->now_ms ? config->now_ms(config->context) : fq_wall_ms();
+    const int64_t now_ms = clock_ms + atomic_load(&writer->clock_shift_ms);
+    const int64_t head_ms = atomic_load(&writer->head_at_ms);
+    return now_ms > head_ms ? now_ms : head_ms;
+}
+
+bool fq_writer_submit(fq_writer *writer, fq_command *list) {
+    uint64_t units = 0;
+    fq_command *last = list;
+    for (fq_command *command = list; command; command = command->next) {
+        units += command->units;
+        last = command;
+    }
+    pthread_mutex_lock(&writer->lock);
+    const bool taken =
+        !writer->closed && writer->waiting_units + units <= writer->config.queue_units_max;
+    if (taken) {
+        const bool was_empty = writer->first == NULL;
+        *writer->end = list;
+        writer->end = &last->next;
+        writer->waiting_units += units;
+        if (was_empty) {
+            pthread_cond_signal(&writer->wake);
+        }
+    }
+    pthread_mutex_unlock(&writer->lock);
+    return taken;
+}
+
+// Cuts the oldest commands off the queue, up to a batch's worth of units but at least one.
+static fq_command *take(fq_writer *writer, uint64_t *out_left) {
+    pthread_mutex_lock(&writer->lock);
+    fq_command *list = writer->first;
+    fq_command **cut = &writer->first;
+    uint64_t units = 0;
+    while (*cut && (units == 0 || units + (*cut)->units <= writer->config.batch_units_max)) {
+        units += (*cut)->units;
+        cut = &(*cut)->next;
+    }
+    fq_command *rest = *cut;
+    if (list) {
+        *cut = NULL;
+    }
+    writer->first = rest;
+    if (!rest) {
+        writer->end = &writer->first;
+    }
+    writer->waiting_units -= units;
+    *out_left = writer->waiting_units;
+    pthread_mutex_unlock(&writer->lock);
+    return list;
+}
+
+// Back to the front: a command that must see what another one of its batch has committed.
+static void put_back(fq_writer *writer, fq_command *list) {
+    if (!list) {
+        return;
+    }
+    fq_command *last = list;
+    uint64_t units = 0;
+    for (fq_command *command = list; command; command = command->next) {
+        units += command->units;
+        last = command;
+    }
+    pthread_mutex_lock(&writer->lock);
+    last->next = writer->first;
+    if (!writer->first) {
+        writer->end = &last->next;
+    }
+    writer->first = list;
+    writer->waiting_units += units;
+    pthread_mutex_unlock(&writer->lock);
+}
+
+// Commands whose caller has given up get no effect: they are answered before decide.
+static fq_command *drop_late(fq_command *list, fq_command **late) {
+    const int64_t now_ms = fq_monotonic_ms();
+    fq_command **at = &list;
+    while (*at) {
+        fq_command *command = *at;
+        if (command->deadline_ms != 0 && command->deadline_ms < now_ms) {
+            *at = command->next;
+            command->outcome = fq_refuse(FQ_UNAVAILABLE, NULL);
+            command->next = *late;
+            *late = command;
+        } else {
+            at = &command->next;
+        }
+    }
+    return list;
+}
+
+// A store that is lost costs each batch its answer, not the process: callers get 503, and the next try waits a little.
+static void note_health(fq_writer *writer, fq_err err) {
+    const bool lost = err.code == FQ_STORE_LOST || err.code == FQ_STORE_UNKNOWN;
+    if (lost) {
+        writer->backoff_ms = writer->backoff_ms ? writer->backoff_ms * 2 : BACKOFF_MS_MIN;
+        if (writer->backoff_ms > BACKOFF_MS_MAX) {
+            writer->backoff_ms = BACKOFF_MS_MAX;
+        }
+        writer->retry_at_ms = fq_monotonic_ms() + writer->backoff_ms;
+    } else {
+        writer->backoff_ms = 0;
+        writer->retry_at_ms = 0;
+    }
+    if (atomic_exchange(&writer->healthy, !lost) == lost) {
+        if (lost) {
+            fq_log(FQ_LOG_ERROR, "the store is lost", FQ_LOG_TEXT("service", writer->config.service));
+        } else {
+            fq_log(FQ_LOG_INFO, "the store is back", FQ_LOG_TEXT("service", writer->config.service));
+        }
+    }
+}
+
+static bool refuse_while_lost(const fq_writer *writer, fq_command *list) {
+    if (writer->retry_at_ms == 0 || fq_monotonic_ms() >= writer->retry_at_ms) {
+        return false;
+    }
+    for (fq_command *command = list; command; command = command->next) {
+        command->outcome = fq_refuse(FQ_UNAVAILABLE, NULL);
+    }
+    return true;
+}
+
+// Commands with a `done` of their own are answered by it; the others go to the service in one group.
+static void answer(fq_writer *writer, fq_command *list) {
+    fq_command *group = NULL, **group_end = &group;
+    while (list) {
+        fq_command *command = list;
+        list = command->next;
+        command->next = NULL;
+        if (command->done) {
+            command->done(command);
+        } else {
+            *group_end = command;
+            group_end = &command->next;
+        }
+    }
+    if (group) {
+        writer->config.done(writer->config.context, group);
+    }
+}
+
+size_t fq_writer_run_once(fq_writer *writer) {
+    fq_writer_sample sample = {0};
+    fq_command *late = NULL;
+    fq_command *list = drop_late(take(writer, &sample.queue_units), &late);
+    answer(writer, late);
+    if (!list) {
+        return late ? 1 : 0;
+    }
+    if (refuse_while_lost(writer, list)) {
+        answer(writer, list);
+        return 1;
+    }
+    fq_command *deferred = NULL;
+    writer->commit.clock_move_ms += atomic_exchange(&writer->clock_move_ms, 0);
+    const uint64_t batch_before = writer->commit.head.batch_number;
+    sample.outcome = fq_commit_batch(&writer->commit, fq_writer_now_ms(writer), &list, &deferred, &sample);
+    note_health(writer, sample.outcome);
+    put_back(writer, deferred);
+    atomic_store(&writer->head_at_ms, writer->commit.head.at_ms);
+    atomic_store(&writer->clock_shift_ms, writer->commit.head.clock_shift_ms);
+    if (writer->config.observed) {
+        writer->config.observed(writer->config.context, &sample);
+    }
+    if (writer->config.committed && writer->commit.head.batch_number != batch_before) {
+        writer->config.committed(writer->config.context, &writer->commit.head);
+    }
+    answer(writer, list);
+    return sample.commands;
+}
+
+// Waits until there is something to do, or a moment for the engine's own chores. False when the queue is closed and empty.
+static bool wait(fq_writer *writer) {
+    pthread_mutex_lock(&writer->lock);
+    bool idle = false;
+    if (!writer->first && !writer->closed) {
+        const int64_t until_ns = fq_monotonic_ns() + IDLE_WAKE_MS * INT64_C(1000000);
+        const struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
+        idle = pthread_cond_timedwait(&writer->wake, &writer->lock, &until) != 0;
+    }
+    const bool more = writer->first || !writer->closed;
+    pthread_mutex_unlock(&writer->lock);
+    if (idle) {
+        writer->config.engine->ops->idle(writer->config.engine);
+    }
+    return more;
+}
+
+static void *run(void *context) {
+    fq_writer *writer = context;
+    while (wait(writer)) {
+        fq_writer_run_once(writer);
+    }
+    return NULL;
+}
+
+// For threads that may block: a command that wakes its submitter.
+typedef struct {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool done;
+} waiter;
+
+static void wake_waiter(fq_command *command) {
+    waiter *waiting = command->user;
+    pthread_mutex_lock(&waiting->lock);
+    waiting->done = true;
+    pthread_cond_signal(&waiting->wake);
+    pthread_mutex_unlock(&waiting->lock);
+}
+
+fq_err fq_writer_run(fq_writer *writer, fq_command *command) {
+    waiter waiting = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+    command->user = &waiting;
+    command->done = wake_waiter;
+    command->next = NULL;
+    if (!fq_writer_submit(writer, command)) {
+        return fq_refuse(FQ_UNAVAILABLE, NULL);
+    }
+    pthread_mutex_lock(&waiting.lock);
+    while (!waiting.done) {
+        pthread_cond_wait(&waiting.wake, &waiting.lock);
+    }
+    pthread_mutex_unlock(&waiting.lock);
+    return command->outcome;
+}
+
+static bool want_nothing(fq_command *command, fq_batch *batch, int round) {
+    (void)command, (void)batch, (void)round;
+    return false;
+}
+
+static fq_err decide_nothing(fq_command *command, fq_batch *batch) {
+    (void)command, (void)batch;
+    return FQ_OK;
+}
+
+static const fq_command_kind nothing_kind = {.name = "nothing", .want = want_nothing, .decide = decide_nothing};
+
+fq_err fq_writer_move_clock(fq_writer *writer, int64_t by_ms) {
+    fq_command command = {.kind = &nothing_kind, .units = 1};
+    atomic_fetch_add(&writer->clock_move_ms, by_ms);
+    return fq_writer_run(writer, &command);
+}
+
+fq_err fq_writer_start(fq_writer *writer) {
+    FQ_ASSERT(!writer->started);
+    if (pthread_create(&writer->thread, NULL, run, writer) != 0) {
+        return fq_refuse(FQ_UNAVAILABLE, NULL);
+    }
+    writer->started = true;
+    return FQ_OK;
+}
+
+void fq_writer_stop(fq_writer *writer) {
+    pthread_mutex_lock(&writer->lock);
+    writer->closed = true;
+    pthread_cond_signal(&writer->wake);
+    pthread_mutex_unlock(&writer->lock);
+    if (writer->started) {
+        pthread_join(writer->thread, NULL);
+        writer->started = false;
+    }
+}

@@ -1,0 +1,72 @@
+"""api/openapi.yaml against the running server: schemathesis sends what the contract allows and what it forbids."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from client import Bearer, Client
+from conftest import Deploy
+from feiqian import ROOT
+from world import World
+
+CONTRACT = ROOT / "api" / "openapi.yaml"
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "ignored_auth",
+    "unsupported_method",
+)
+PATHS = {  # a share for each test, so that none takes long
+    "user": r"^/v1/users(?!/\{user_id\}/balances)",
+    "order": r"^/v1/orders",
+    "payment": r"^/(v1/(payments|refunds|topups|accounts|events|openapi|users/\{user_id\}/balances)|payment/)",
+}
+SECONDS = 150
+
+
+def run(url: str, token: str, paths: str, folder: Path, examples: int) -> None:
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("schemathesis")), "run", str(CONTRACT),
+            "--url", url, "--header", f"Authorization: Bearer {token}",
+            "--checks", ",".join(CHECKS), "--include-path-regex", paths,
+            "--phases", "examples,coverage,fuzzing", "--max-examples", str(examples),
+            "--seed", "1", "--generation-deterministic", "--workers", "1", "--request-timeout", "40",
+            "--no-color",
+        ],
+        cwd=folder,
+        env={**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-3000:]
+
+
+@pytest.mark.timeout(SECONDS + 60)
+@pytest.mark.parametrize("service", sorted(PATHS))
+def test_schemathesis(deploy: Deploy, tmp_path: Path, service: str) -> None:
+    own = deploy(start=False)
+    if own.kind.shape == "split":
+        pytest.skip("the same routes, decoded by the same code, are asked in one process")
+    own.start()
+    fq = World(own)
+    client: Client = own.client("admin", "bearer")
+    assert isinstance(client.credentials, Bearer)
+    fq.refund(fq.sale().payment, 1)
+    path = {"user": "/v1/users", "order": "/v1/orders"}.get(service, "/v1/payments")
+    run(own.url_for(path), client.credentials.token, PATHS[service], tmp_path, 10)
+    fq.sale()
+    own.check_ledger()
+    own.stop()

@@ -1,0 +1,106 @@
+"""The store goes away: 503 with Retry-After, `/readyz` says no, and all is well again when it comes back."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+
+from client import Answer, eventually, expect, refused
+from feiqian import Deployment, Kind
+from postgres import Postgres
+from world import World
+
+
+@pytest.fixture
+def own_postgres(kind: Kind, tmp_path: Path) -> Postgres:
+    if kind.store != "postgres":
+        pytest.skip("needs a database that can be stopped")
+    return Postgres()
+
+
+@pytest.mark.timeout(240)
+def test_the_database_is_down_for_a_while(kind: Kind, own_postgres: Postgres, tmp_path: Path) -> None:
+    own = Deployment(kind, tmp_path / "outage", own_postgres)
+    try:
+        own_postgres.start()
+        own.start()
+        fq = World(own)
+        sale = fq.sale(100)
+        body, key = fq.payment_body(fq.order(fq.merchant(), 1), fq.payer(1)), uuid.uuid4().hex
+
+        own_postgres.stop("immediate")
+        answer = eventually(
+            lambda: fq.admin.post("/v1/payments", body, key=key), lambda one: one.status == 503, within=40
+        )
+        refused(answer, "unavailable")
+        assert int(answer.header("Retry-After") or "") >= 1
+        payment_url = own.server_of("/v1/payments").url
+        nobody = own.anonymous()
+        nobody.url_for = lambda path: payment_url
+        eventually(lambda: nobody.get("/readyz").status, lambda status: status == 503)
+        assert nobody.get("/healthz").status == 200
+
+        own_postgres.start()
+        eventually(lambda: nobody.get("/readyz").status, lambda status: status == 200, within=40)
+        done = eventually(
+            lambda: fq.admin.post("/v1/payments", body, key=key), lambda one: one.status == 201, within=40
+        )
+        assert expect(done, 201)["status"] == "succeeded"
+        assert fq.get(sale.payment) == sale.payment
+        own.check_ledger()
+        own.stop()
+    finally:
+        own.kill()
+        own_postgres.remove()
+
+
+@pytest.mark.timeout(240)
+def test_a_request_still_under_way(kind: Kind, own_postgres: Postgres, tmp_path: Path) -> None:
+    """While the first is held up in the database, the same key waits and is then told so, and paid once."""
+    own = Deployment(kind, tmp_path / "held-up", own_postgres)
+    try:
+        own_postgres.start()
+        own.start()
+        fq = World(own)
+        payer, order = fq.payer(500), fq.order(fq.merchant(), 100)
+        body, key = fq.payment_body(order, payer), uuid.uuid4().hex
+        database = own.data("payment").rpartition("/")[2] + "_payment"
+        # Somebody else locks every row that a commit needs, for longer than a request may take.
+        tables = [row[0] for row in own_postgres.sql(
+            database, "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
+        )]  # fmt: skip
+        lock = f"BEGIN; LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE; SELECT pg_sleep(36); COMMIT"
+        holder = threading.Thread(target=own_postgres.sql, args=(database, lock), daemon=True)
+        holder.start()
+        eventually(lambda: own_postgres.sql(
+            database, "SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation IS NOT NULL",
+        )[0][0] != "0")  # fmt: skip
+        answers: list[Answer] = []
+        callers = [
+            threading.Thread(
+                target=lambda: answers.append(fq.admin.post("/v1/payments", body, key=key)), daemon=True
+            )
+            for _ in range(2)
+        ]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join(60)
+        codes = sorted(answer.json()["code"] for answer in answers)
+        assert codes == ["idempotency_in_progress", "unavailable"], answers
+        for answer in answers:
+            refused(answer, answer.json()["code"])
+        holder.join(60)
+        done = eventually(
+            lambda: fq.admin.post("/v1/payments", body, key=key), lambda one: one.status == 201, within=30
+        )
+        assert expect(done, 201)["status"] == "succeeded" and fq.balance(payer) == (400, 0, 0)
+        own.check_ledger()
+        own.stop()
+    finally:
+        own.kill()
+        own_postgres.remove()
