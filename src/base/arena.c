@@ -12,10 +12,10 @@ struct fq_arena_chunk {
     _Alignas(16) char data[];
 };
 
-enum { CHUNK_BYTES_MIN = 4096, ALIGNMENT = 16 };
+enum { CHUNK_BYTES_MIN = 4096, KEPT_BYTES_MAX = 64 << 10, ALIGNMENT = 16 };
 
 void fq_arena_init(fq_arena *arena, size_t bytes_max) {
-    *arena = (fq_arena){.bytes_max = bytes_max};
+    *arena = (fq_arena){.bytes_max = bytes_max, .bytes_kept_max = KEPT_BYTES_MAX};
 }
 
 size_t fq_array_bytes(size_t count, size_t size) {
@@ -54,15 +54,23 @@ void *fq_arena_alloc(fq_arena *arena, size_t bytes) {
 }
 
 void fq_arena_reset(fq_arena *arena) {
-    fq_arena_chunk *chunk = arena->head;
-    while (chunk && chunk->next) {
+    fq_arena_chunk *kept = NULL;
+    for (fq_arena_chunk *chunk = arena->head; chunk;) {
         fq_arena_chunk *next = chunk->next;
-        free(chunk);
+        // Chunks double: the first that is small enough is the largest that is.
+        if (!kept && chunk->bytes <= arena->bytes_kept_max) {
+            kept = chunk;
+        } else {
+            free(chunk);
+        }
         chunk = next;
     }
-    arena->head = chunk;
-    arena->at = chunk ? chunk->data : NULL;
-    arena->end = chunk ? chunk->data + chunk->bytes : NULL;
+    if (kept) {
+        kept->next = NULL;
+    }
+    arena->head = kept;
+    arena->at = kept ? kept->data : NULL;
+    arena->end = kept ? kept->data + kept->bytes : NULL;
     arena->bytes_used = 0;
 }
 

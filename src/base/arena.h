@@ -11,6 +11,7 @@ typedef struct {
     fq_arena_chunk *head;
     char *at, *end;
     size_t bytes_used, bytes_max;
+    size_t bytes_kept_max;  // the largest chunk that outlives a reset
 } fq_arena;
 
 // Makes an empty arena that grows up to `bytes_max`; no memory is taken yet.
@@ -18,7 +19,7 @@ void fq_arena_init(fq_arena *arena, size_t bytes_max);
 // Zeroed memory aligned to 16 bytes. Never NULL: past `bytes_max` or out of memory the process
 // stops, because every caller has bounded its input first (a limit reached here is our mistake).
 void *fq_arena_alloc(fq_arena *arena, size_t bytes) __attribute__((malloc, returns_nonnull));
-// Forgets everything and keeps the first chunk for the next request.
+// Forgets everything and keeps one chunk for the next request: the largest of at most bytes_kept_max (64 KiB at first).
 void fq_arena_reset(fq_arena *arena);
 // Gives all memory back.
 void fq_arena_free(fq_arena *arena);

@@ -6,7 +6,6 @@
 #include "order/order.h"
 #include "payment/payment.h"
 #include "service/follow.h"
-#include "store/migrate.h"
 #include "user/user.h"
 
 #include <stdatomic.h>
@@ -61,7 +60,8 @@ unsigned fq_house_services(const char *list) {
 static fq_err read_text(const char *path, char *out, size_t bytes_max, size_t *out_len) {
     FILE *file = fopen(path, "re");
     if (!file) {
-        fq_log(FQ_LOG_ERROR, "a file of the configuration cannot be read", FQ_LOG_TEXT("path", path));
+        fq_log(FQ_LOG_ERROR, "a file of the configuration cannot be read",
+               FQ_LOG_TEXT("path", path));
         return fq_refuse(FQ_INVALID_FIELD, NULL);
     }
     *out_len = fread(out, 1, bytes_max, file);
@@ -80,13 +80,16 @@ static fq_err read_service_key(fq_house *house) {
     size_t len, bytes = 0;
     FQ_TRY(read_text(path, text, sizeof(text), &len));
     fq_str trimmed = {text, len};
-    while (trimmed.len > 0 && (trimmed.at[trimmed.len - 1] == '\n' || trimmed.at[trimmed.len - 1] == '\r')) {
+    while (trimmed.len > 0 &&
+           (trimmed.at[trimmed.len - 1] == '\n' || trimmed.at[trimmed.len - 1] == '\r')) {
         trimmed.len--;
     }
-    const bool decoded = fq_base64_decode(trimmed, house->service_key, &bytes) && bytes >= FQ_SECRET_BYTES_MIN;
+    const bool decoded =
+        fq_base64_decode(trimmed, house->service_key, &bytes) && bytes >= FQ_SECRET_BYTES_MIN;
     fq_wipe(text, sizeof(text));
     if (!decoded) {
-        fq_log(FQ_LOG_ERROR, "server.service_key_file must hold at least 16 bytes in base64", FQ_LOG_TEXT("path", path));
+        fq_log(FQ_LOG_ERROR, "server.service_key_file must hold at least 16 bytes in base64",
+               FQ_LOG_TEXT("path", path));
         return fq_refuse(FQ_INVALID_FIELD, NULL);
     }
     house->peers.service_key = (fq_str){(const char *)house->service_key, bytes};
@@ -95,7 +98,8 @@ static fq_err read_service_key(fq_house *house) {
 
 static fq_err read_signing_key(fq_house *house) {
     const char *path = house->settings->crypto_signing_key_file;
-    static const fq_algorithm candidates[] = {FQ_ALGORITHM_ED25519, FQ_ALGORITHM_ECDSA_P256_SHA256, FQ_ALGORITHM_RSA_PSS_SHA512};
+    static const fq_algorithm candidates[] = {FQ_ALGORITHM_ED25519, FQ_ALGORITHM_ECDSA_P256_SHA256,
+                                              FQ_ALGORITHM_RSA_PSS_SHA512};
     if (!path[0]) {
         return FQ_OK;
     }
@@ -108,30 +112,15 @@ static fq_err read_signing_key(fq_house *house) {
     }
     fq_wipe(pem, sizeof(pem));
     if (err.code) {
-        fq_log(FQ_LOG_ERROR, "crypto.signing_key_file is no private key that can sign", FQ_LOG_TEXT("path", path));
+        fq_log(FQ_LOG_ERROR, "crypto.signing_key_file is no private key that can sign",
+               FQ_LOG_TEXT("path", path));
     }
     return err;
 }
 
 // --- opening ---
 
-// The mode is stamped into the data at first start; data of the one are never served as the other.
-static fq_err check_mode(const fq_house *house, fq_service *service) {
-    const bool live = house->settings->server_mode == FQ_MODE_LIVE;
-    const char *wanted = live ? "live" : "sandbox";
-    fq_buffer found;
-    fq_buffer_init(&found, 64);
-    fq_err err = fq_store_stamp(service->engine, "mode", fq_str_of(wanted), &found);
-    if (!err.code && !fq_str_equal(fq_buffer_str(&found), fq_str_of(wanted))) {
-        fq_log(FQ_LOG_ERROR, "these data are of the other mode; start with the mode they were made in",
-               FQ_LOG_TEXT("service", service->kind->name), FQ_LOG_STR("mode", fq_buffer_str(&found)));
-        err = fq_refuse(FQ_STATE_CONFLICT, NULL);
-    }
-    fq_buffer_free(&found);
-    return err;
-}
-
-static const char *where_of(const fq_settings *settings, fq_service_number number) {
+const char *fq_house_where(const fq_settings *settings, fq_service_number number) {
     const char *own = number == FQ_SERVICE_USER    ? settings->user_data
                       : number == FQ_SERVICE_ORDER ? settings->order_data
                                                    : settings->payment_data;
@@ -140,19 +129,21 @@ static const char *where_of(const fq_settings *settings, fq_service_number numbe
 
 static fq_err open_services(fq_house *house, unsigned services) {
     const fq_settings *settings = house->settings;
-    const char *const urls[FQ_SERVICE_NUMBERS] = {"", settings->user_url, settings->order_url, settings->payment_url};
+    const char *const urls[FQ_SERVICE_NUMBERS] = {"", settings->user_url, settings->order_url,
+                                                  settings->payment_url};
     for (fq_service_number number = FQ_SERVICE_USER; number < FQ_SERVICE_NUMBERS; number++) {
         fq_service *service = &house->services[number];
         if (!(services & 1u << number)) {
             house->peers.peer[number].url = urls[number];
             continue;
         }
-        *service = (fq_service){.kind = kinds[number], .settings = settings, .peers = &house->peers,
+        *service = (fq_service){.kind = kinds[number],
+                                .settings = settings,
+                                .peers = &house->peers,
                                 .live = settings->server_mode == FQ_MODE_LIVE};
         house->peers.peer[number].local = service;
         house->running[house->running_count++] = service;
-        FQ_TRY(fq_service_open(service, where_of(settings, number)));
-        FQ_TRY(check_mode(house, service));
+        FQ_TRY(fq_service_open(service, fq_house_where(settings, number)));
     }
     return FQ_OK;
 }
@@ -166,7 +157,9 @@ fq_err fq_house_open(const fq_settings *settings, unsigned services, fq_house **
         err = read_signing_key(house);
     }
     if (!err.code) {
-        err = fq_client_start(&(fq_client_config){.total_timeout_ms = settings->server_request_timeout}, &house->peers.client);
+        err = fq_client_start(
+            &(fq_client_config){.total_timeout_ms = settings->server_request_timeout},
+            &house->peers.client);
     }
     if (!err.code) {
         err = open_services(house, services);
@@ -207,7 +200,8 @@ static fq_err split_listen(const char *listen, char address[URL_MAX], uint16_t *
     uint64_t port;
     const bool bracketed = listen[0] == '[';
     const size_t len = colon ? (size_t)(colon - listen) : 0;
-    if (!colon || len >= URL_MAX || len < (bracketed ? 3u : 1u) || !fq_str_to_u64(fq_str_of(colon + 1), &port) || port > 65535) {
+    if (!colon || len >= URL_MAX || len < (bracketed ? 3u : 1u) ||
+        !fq_str_to_u64(fq_str_of(colon + 1), &port) || port > 65535) {
         fq_log(FQ_LOG_ERROR, "server.listen must be ADDRESS:PORT", FQ_LOG_TEXT("value", listen));
         return fq_refuse(FQ_INVALID_FIELD, NULL);
     }
@@ -238,22 +232,27 @@ static fq_err start_server(fq_house *house) {
         .request_timeout_ms = settings->server_request_timeout,
     };
     fq_listen *listen = &config.listens[0];
-    *listen = (fq_listen){.address = house->address, .handlers = fq_edge_handlers(house->edge), .tls = secure ? &tls : NULL};
+    *listen = (fq_listen){.address = house->address,
+                          .handlers = fq_edge_handlers(house->edge),
+                          .tls = secure ? &tls : NULL};
     FQ_TRY(split_listen(settings->server_listen, house->address, &listen->port));
     if (settings->server_admin_listen[0]) {
         fq_listen *admin = &config.listens[config.listen_count++];
-        *admin = (fq_listen){.address = house->admin_address, .handlers = fq_edge_handlers(house->edge), .one_loop = true};
+        *admin = (fq_listen){.address = house->admin_address,
+                             .handlers = fq_edge_handlers(house->edge),
+                             .one_loop = true};
         FQ_TRY(split_listen(settings->server_admin_listen, house->admin_address, &admin->port));
     }
     char reason[200];
     const fq_err err = fq_server_start(&config, &house->server, reason);
     if (err.code) {
-        fq_log(FQ_LOG_ERROR, "cannot listen", FQ_LOG_TEXT("address", settings->server_listen), FQ_LOG_TEXT("reason", reason));
+        fq_log(FQ_LOG_ERROR, "cannot listen", FQ_LOG_TEXT("address", settings->server_listen),
+               FQ_LOG_TEXT("reason", reason));
         return err;
     }
     const bool v6 = strchr(house->address, ':') != NULL;
-    snprintf(house->url, sizeof(house->url), "%s://%s%s%s:%u", secure ? "https" : "http", v6 ? "[" : "", house->address,
-             v6 ? "]" : "", fq_server_port(house->server, 0));
+    snprintf(house->url, sizeof(house->url), "%s://%s%s%s:%u", secure ? "https" : "http",
+             v6 ? "[" : "", house->address, v6 ? "]" : "", fq_server_port(house->server, 0));
     return FQ_OK;
 }
 
@@ -261,7 +260,8 @@ static fq_err catch_up(fq_house *house) {
     const int64_t until_ms = fq_monotonic_ms() + CATCH_UP_MS;
     for (size_t i = 0; i < house->running_count; i++) {
         if (!fq_follow_catch_up(house->running[i], until_ms - fq_monotonic_ms())) {
-            fq_log(FQ_LOG_WARN, "not caught up with the other services yet", FQ_LOG_TEXT("service", house->running[i]->kind->name));
+            fq_log(FQ_LOG_WARN, "not caught up with the other services yet",
+                   FQ_LOG_TEXT("service", house->running[i]->kind->name));
         }
     }
     return FQ_OK;
@@ -284,7 +284,8 @@ fq_err fq_house_start(fq_house *house) {
         .context = house,
     };
     house->edge = fq_edge_make(&config);
-    // Services of one process wait for each other in memory; one alone must answer the others before it can follow them.
+    // Services of one process wait for each other in memory; one alone must answer the others
+    // before it can follow them.
     FQ_TRY(start_server(house));
     FQ_TRY(catch_up(house));
     atomic_store(&house->ready, true);
@@ -300,7 +301,8 @@ fq_service *fq_house_service(fq_house *house, fq_service_number number) {
 }
 
 void fq_house_reload(fq_house *house) {
-    if (house->server && house->settings->tls_certificate_file[0] && fq_server_reload_tls(house->server).code) {
+    if (house->server && house->settings->tls_certificate_file[0] &&
+        fq_server_reload_tls(house->server).code) {
         fq_log(FQ_LOG_ERROR, "the certificate could not be read again; the old one stays");
     }
 }

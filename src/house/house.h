@@ -1,4 +1,5 @@
-// The house: the services of one process, wired to each other and to the edge. The only room that knows them all.
+// The house: the services of one process, wired to each other and to the edge. The only room that
+// knows them all.
 #pragma once
 
 #include "base/config.h"
@@ -6,16 +7,21 @@
 
 typedef struct fq_house fq_house;
 
-enum { FQ_HOUSE_USER = 1 << FQ_SERVICE_USER, FQ_HOUSE_ORDER = 1 << FQ_SERVICE_ORDER, FQ_HOUSE_PAYMENT = 1 << FQ_SERVICE_PAYMENT };
+enum {
+    FQ_HOUSE_USER = 1 << FQ_SERVICE_USER,
+    FQ_HOUSE_ORDER = 1 << FQ_SERVICE_ORDER,
+    FQ_HOUSE_PAYMENT = 1 << FQ_SERVICE_PAYMENT
+};
 
 // "user,order,payment" to a set of the bits above; 0 when it is not well-formed or empty.
 unsigned fq_house_services(const char *list);
 
-// Opens the stores of `services` with their writers and readers, checks the mode's stamp; nothing is served yet. Faults are
-// logged with what to mend. `settings` must outlive the house.
+// Opens the stores of `services` with their writers and readers, checks the mode's stamp; nothing
+// is served yet. Faults are logged with what to mend. `settings` must outlive the house.
 // Errors: unavailable, store_lost, store_full, state_conflict, invalid_field.
 FQ_MUST_USE fq_err fq_house_open(const fq_settings *settings, unsigned services, fq_house **out);
-// Starts writers, followers and timers, waits until they have caught up, then serves. Errors: unavailable.
+// Starts writers, followers and timers, waits until they have caught up, then serves. Errors:
+// unavailable.
 FQ_MUST_USE fq_err fq_house_start(fq_house *house);
 // Starts the writers alone, for a command that runs without a server.
 FQ_MUST_USE fq_err fq_house_start_writers(fq_house *house);
@@ -26,6 +32,6 @@ fq_service *fq_house_service(fq_house *house, fq_service_number number);
 // The settings that can change while it runs (certificates, log) are read again.
 void fq_house_reload(fq_house *house);
 bool fq_house_healthy(const fq_house *house);
-// Stops accepting, finishes what was accepted within the time set, and stops everything. Also for a house that was only
-// opened.
+// Stops accepting, finishes what was accepted within the time set, and stops everything. Also for a
+// house that was only opened.
 void fq_house_close(fq_house *house);

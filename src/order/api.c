@@ -4,23 +4,59 @@
 
 #include <stdio.h>
 
-enum { ITEMS_MAX = 1000, REFERENCE_MAX = 64, LINES_MAX = 100, EXPIRES_MAX_S = 31536000, URL_MAX = 2048 };
+enum {
+    ITEMS_MAX = 1000,
+    REFERENCE_MAX = 64,
+    LINES_MAX = 100,
+    EXPIRES_MAX_S = 31536000,
+    URL_MAX = 2048
+};
 
 static const fq_fields no_fields = {NULL, 0, 0};
 
 // --- what is asked ---
 
 static const fq_field create_rows[] = {
-    {.name = "payee_id", .kind = FQ_FIELD_ID, .required = true, .id_kind = FQ_ID_user, .offset = FQ_AT(order_create, payee_id)},
-    {.name = "payer_id", .kind = FQ_FIELD_ID, .id_kind = FQ_ID_user, .offset = FQ_AT(order_create, payer_id)},
-    {.name = "amount", .kind = FQ_FIELD_AMOUNT, .required = true, .offset = FQ_AT(order_create, amount_minor)},
-    {.name = "currency", .kind = FQ_FIELD_CURRENCY, .required = true, .offset = FQ_AT(order_create, currency)},
-    {.name = "description", .kind = FQ_FIELD_STRING, .required = true, .minimum = 1, .maximum = 500, .offset = FQ_AT(order_create, description)},
+    {.name = "payee_id",
+     .kind = FQ_FIELD_ID,
+     .required = true,
+     .id_kind = FQ_ID_user,
+     .offset = FQ_AT(order_create, payee_id)},
+    {.name = "payer_id",
+     .kind = FQ_FIELD_ID,
+     .id_kind = FQ_ID_user,
+     .offset = FQ_AT(order_create, payer_id)},
+    {.name = "amount",
+     .kind = FQ_FIELD_AMOUNT,
+     .required = true,
+     .offset = FQ_AT(order_create, amount_minor)},
+    {.name = "currency",
+     .kind = FQ_FIELD_CURRENCY,
+     .required = true,
+     .offset = FQ_AT(order_create, currency)},
+    {.name = "description",
+     .kind = FQ_FIELD_STRING,
+     .required = true,
+     .minimum = 1,
+     .maximum = 500,
+     .offset = FQ_AT(order_create, description)},
     {.name = "items", .kind = FQ_FIELD_VALUE, .offset = FQ_AT(order_create, items_given)},
-    {.name = "reference", .kind = FQ_FIELD_ASCII, .minimum = 1, .maximum = REFERENCE_MAX, .offset = FQ_AT(order_create, reference)},
-    {.name = "expires_in", .kind = FQ_FIELD_INTEGER, .minimum = 1, .maximum = EXPIRES_MAX_S,
-     .offset = FQ_AT(order_create, expires_in_s), .given = FQ_GIVEN_AT(order_create, expires_given)},
-    {.name = "return_url", .kind = FQ_FIELD_ASCII, .minimum = 1, .maximum = URL_MAX, .offset = FQ_AT(order_create, return_url)},
+    {.name = "reference",
+     .kind = FQ_FIELD_ASCII,
+     .minimum = 1,
+     .maximum = REFERENCE_MAX,
+     .offset = FQ_AT(order_create, reference)},
+    {.name = "expires_in",
+     .kind = FQ_FIELD_INTEGER,
+     .minimum = 1,
+     .maximum = EXPIRES_MAX_S,
+     .offset = FQ_AT(order_create, expires_in_s),
+     .given = FQ_GIVEN_AT(order_create, expires_given)},
+    {.name = "return_url",
+     .kind = FQ_FIELD_ASCII,
+     .minimum = 1,
+     .maximum = URL_MAX,
+     .offset = FQ_AT(order_create, return_url)},
     {.name = "metadata", .kind = FQ_FIELD_MAP, .offset = FQ_AT(order_create, metadata)},
 };
 static const fq_fields create_fields = FQ_FIELDS(create_rows, order_create);
@@ -31,9 +67,24 @@ typedef struct {
 } line;
 
 static const fq_field line_rows[] = {
-    {.name = "name", .kind = FQ_FIELD_STRING, .required = true, .minimum = 1, .maximum = 200, .offset = FQ_AT(line, name)},
-    {.name = "quantity", .kind = FQ_FIELD_INTEGER, .required = true, .minimum = 1, .maximum = 1000000, .offset = FQ_AT(line, quantity)},
-    {.name = "unit_amount", .kind = FQ_FIELD_INTEGER, .required = true, .minimum = 0, .maximum = FQ_AMOUNT_MAX, .offset = FQ_AT(line, unit_minor)},
+    {.name = "name",
+     .kind = FQ_FIELD_STRING,
+     .required = true,
+     .minimum = 1,
+     .maximum = 200,
+     .offset = FQ_AT(line, name)},
+    {.name = "quantity",
+     .kind = FQ_FIELD_INTEGER,
+     .required = true,
+     .minimum = 1,
+     .maximum = 1000000,
+     .offset = FQ_AT(line, quantity)},
+    {.name = "unit_amount",
+     .kind = FQ_FIELD_INTEGER,
+     .required = true,
+     .minimum = 0,
+     .maximum = FQ_AMOUNT_MAX,
+     .offset = FQ_AT(line, unit_minor)},
 };
 static const fq_fields line_fields = FQ_FIELDS(line_rows, line);
 
@@ -54,7 +105,8 @@ static fq_err decode_items(fq_call *call, const char *path, order_create *create
         int64_t line_minor;
         const char *item_path = fq_arena_printf(call->arena, "%s[%zu].", param, index).at;
         FQ_TRY(fq_fields_decode(call->arena, &line_fields, item, item_path, &at));
-        if (!fq_mul(at.quantity, at.unit_minor, &line_minor) || !fq_add(sum_minor, line_minor, &sum_minor)) {
+        if (!fq_mul(at.quantity, at.unit_minor, &line_minor) ||
+            !fq_add(sum_minor, line_minor, &sum_minor)) {
             return fq_refuse_text(FQ_INVALID_FIELD, param, "their sum is too large");
         }
     }
@@ -70,19 +122,23 @@ static fq_err decode_items(fq_call *call, const char *path, order_create *create
 }
 
 static bool is_web_url(fq_str url) {
-    const bool scheme = fq_str_starts(url, FQ_STR("https://")) || fq_str_starts(url, FQ_STR("http://"));
+    const bool scheme =
+        fq_str_starts(url, FQ_STR("https://")) || fq_str_starts(url, FQ_STR("http://"));
     return scheme && url.len > sizeof("https://");
 }
 
-static fq_err decode_one(fq_call *call, const fq_json *object, const char *path, order_create *create) {
+static fq_err decode_one(fq_call *call, const fq_json *object, const char *path,
+                         order_create *create) {
     FQ_TRY(fq_fields_decode(call->arena, &create_fields, object, path, create));
     FQ_TRY(decode_items(call, path, create));
     if (create->return_url.len > 0 && !is_web_url(create->return_url)) {
-        return fq_refuse_text(FQ_INVALID_FIELD, fq_arena_printf(call->arena, "%sreturn_url", path ? path : "").at,
+        return fq_refuse_text(FQ_INVALID_FIELD,
+                              fq_arena_printf(call->arena, "%sreturn_url", path ? path : "").at,
                               "an http or https URL");
     }
-    create->expires_in_ms =
-        create->expires_given == FQ_GIVEN ? create->expires_in_s * 1000 : call->service->settings->order_expires_in;
+    create->expires_in_ms = create->expires_given == FQ_GIVEN
+                                ? create->expires_in_s * 1000
+                                : call->service->settings->order_expires_in;
     return FQ_OK;
 }
 
@@ -97,7 +153,10 @@ typedef struct {
 } bulk_body;
 
 static const fq_field bulk_rows[] = {
-    {.name = "orders", .kind = FQ_FIELD_VALUE, .required = true, .offset = FQ_AT(bulk_body, orders)},
+    {.name = "orders",
+     .kind = FQ_FIELD_VALUE,
+     .required = true,
+     .offset = FQ_AT(bulk_body, orders)},
     {.name = "atomic", .kind = FQ_FIELD_BOOL, .offset = FQ_AT(bulk_body, atomic)},
 };
 static const fq_fields bulk_fields = FQ_FIELDS(bulk_rows, bulk_body);
@@ -107,7 +166,8 @@ fq_err order_decode_bulk(fq_call *call, fq_command *command) {
     bulk_body body = {0};
     FQ_TRY(fq_call_query(call, &no_fields, NULL));
     FQ_TRY(fq_call_body(call, &bulk_fields, &body));
-    if (body.orders->type != FQ_JSON_ARRAY || body.orders->count == 0 || body.orders->count > ITEMS_MAX) {
+    if (body.orders->type != FQ_JSON_ARRAY || body.orders->count == 0 ||
+        body.orders->count > ITEMS_MAX) {
         return fq_refuse_text(FQ_INVALID_FIELD, "orders", "a list of 1 to 1,000 orders");
     }
     bulk->atomic = body.atomic;
@@ -149,14 +209,17 @@ const char *order_status_text(order_status status) {
 static void put_checkout_url(const fq_service *service, fq_json_writer *out, const order_row *row) {
     char id[FQ_ID_TEXT_MAX], url[URL_MAX];
     const fq_settings *settings = service->settings;
-    const char *base = settings->order_checkout_url[0] ? settings->order_checkout_url : settings->server_origin;
+    const char *base =
+        settings->order_checkout_url[0] ? settings->order_checkout_url : settings->server_origin;
     fq_id_text(FQ_ID_order, row->id.v, id);
-    const int len = base[0] ? snprintf(url, sizeof(url), "%s/checkout/%s", base, id)
-                            : snprintf(url, sizeof(url), "http://%s/checkout/%s", settings->server_listen, id);
+    const int len =
+        base[0] ? snprintf(url, sizeof(url), "%s/checkout/%s", base, id)
+                : snprintf(url, sizeof(url), "http://%s/checkout/%s", settings->server_listen, id);
     fq_json_put_text(out, "checkout_url", (fq_str){url, len < URL_MAX ? (size_t)len : URL_MAX - 1});
 }
 
-void order_encode(const fq_service *service, fq_json_writer *out, const char *name, const order_row *row) {
+void order_encode(const fq_service *service, fq_json_writer *out, const char *name,
+                  const order_row *row) {
     fq_json_object_begin(out, name);
     fq_json_put_id(out, "id", FQ_ID_order, row->id.v);
     fq_json_put_literal(out, "object", "order");
@@ -210,10 +273,12 @@ fq_err order_encode_bulk(fq_call *call, const fq_command *command) {
     for (size_t i = 0; i < bulk->count; i++) {
         const order_bulk_item *item = &bulk->items[i];
         fq_json_object_begin(&out, NULL);
-        fq_json_put_i64(&out, "status", item->outcome.code ? fq_error_row_of(item->outcome.code)->status : 201);
+        fq_json_put_i64(&out, "status",
+                        item->outcome.code ? fq_error_row_of(item->outcome.code)->status : 201);
         if (item->outcome.code) {
             fq_buffer_clear(&problem);
-            fq_problem_encode(item->outcome, call->language, call->exchange->request_id, (fq_str){0}, &problem);
+            fq_problem_encode(item->outcome, call->language, call->exchange->request_id,
+                              (fq_str){0}, &problem);
             fq_json_put_raw(&out, "body", fq_buffer_str(&problem));
         } else {
             order_encode(call->service, &out, "body", &item->order.shown);

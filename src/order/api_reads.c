@@ -8,11 +8,13 @@ enum { REFERENCE_MAX = 64, REFERRED_MAX = 100 };
 
 static const fq_fields no_fields = {NULL, 0, 0};
 
-static fq_err load(const fq_service *service, fq_reader *reader, fq_arena *arena, uint64_t id, order_row **out) {
+static fq_err load(const fq_service *service, fq_reader *reader, fq_arena *arena, uint64_t id,
+                   order_row **out) {
     *out = (order_row *)fq_row_make(&order_table, arena);
     (*out)->id.v = id;
     fq_row *rows[] = {&(*out)->row};
-    return service->engine->ops->reader_load(reader, arena, &(fq_row_group){&order_table, rows, 1}, 1);
+    return service->engine->ops->reader_load(reader, arena, &(fq_row_group){&order_table, rows, 1},
+                                             1);
 }
 
 // What payment says of the order is fresher than what it has told yet.
@@ -29,7 +31,8 @@ static void overlay(order_row *order, const fq_guard_facts *guard) {
     } else if (guard->refunded_minor == 0) {
         order->status = ORDER_PAID;
     } else {
-        order->status = guard->refunded_minor < guard->paid_minor ? ORDER_PARTIALLY_REFUNDED : ORDER_REFUNDED;
+        order->status =
+            guard->refunded_minor < guard->paid_minor ? ORDER_PARTIALLY_REFUNDED : ORDER_REFUNDED;
     }
 }
 
@@ -75,8 +78,11 @@ fq_err order_before_cancel(fq_call *call, fq_command *command) {
     FQ_TRY(fq_scope_check(&call->caller, FQ_MAY_ORDER_SEE, FQ_MAY_ORDER_CREATE,
                           (fq_sides){order->payee_id.v, order->payer_id.v}, FQ_NOT_ALLOWED));
     close->was_closed = order->status != ORDER_PENDING;
-    // A repeated call finds the guard closed already; whether it is a replay is seen with its record, in the command.
-    return close->was_closed ? FQ_OK : fq_payment_close_order(call->service->peers, close->id, FQ_GUARD_CANCELLED);
+    // A repeated call finds the guard closed already; whether it is a replay is seen with its
+    // record, in the command.
+    return close->was_closed
+               ? FQ_OK
+               : fq_payment_close_order(call->service->peers, close->id, FQ_GUARD_CANCELLED);
 }
 
 // --- lists ---
@@ -85,7 +91,7 @@ static const fq_choice status_choices[] = {
 #define X(stored, name, wire) {wire, name},
     ORDER_STATUSES(X)
 #undef X
-    {NULL, 0}};
+        {NULL, 0}};
 
 typedef struct {
     fq_page page;
@@ -98,21 +104,40 @@ typedef struct {
 
 static const fq_field query_rows[] = {
     FQ_PAGE_FIELDS(orders_query),
-    {.name = "user_id", .kind = FQ_FIELD_ID, .id_kind = FQ_ID_user, .offset = FQ_AT(orders_query, user_id)},
-    {.name = "payee_id", .kind = FQ_FIELD_ID, .id_kind = FQ_ID_user, .offset = FQ_AT(orders_query, payee_id)},
-    {.name = "payer_id", .kind = FQ_FIELD_ID, .id_kind = FQ_ID_user, .offset = FQ_AT(orders_query, payer_id)},
-    {.name = "status", .kind = FQ_FIELD_ENUM, .choices = status_choices, .offset = FQ_AT(orders_query, status)},
-    {.name = "reference", .kind = FQ_FIELD_ASCII, .minimum = 1, .maximum = REFERENCE_MAX, .offset = FQ_AT(orders_query, reference)},
+    {.name = "user_id",
+     .kind = FQ_FIELD_ID,
+     .id_kind = FQ_ID_user,
+     .offset = FQ_AT(orders_query, user_id)},
+    {.name = "payee_id",
+     .kind = FQ_FIELD_ID,
+     .id_kind = FQ_ID_user,
+     .offset = FQ_AT(orders_query, payee_id)},
+    {.name = "payer_id",
+     .kind = FQ_FIELD_ID,
+     .id_kind = FQ_ID_user,
+     .offset = FQ_AT(orders_query, payer_id)},
+    {.name = "status",
+     .kind = FQ_FIELD_ENUM,
+     .choices = status_choices,
+     .offset = FQ_AT(orders_query, status)},
+    {.name = "reference",
+     .kind = FQ_FIELD_ASCII,
+     .minimum = 1,
+     .maximum = REFERENCE_MAX,
+     .offset = FQ_AT(orders_query, reference)},
 };
 static const fq_fields query_fields = FQ_FIELDS(query_rows, orders_query);
 
 static bool accept(void *context, const fq_row *at) {
     const orders_query *query = context;
     const order_row *row = (const order_row *)at;
-    return fq_scope_may_to(&query->caller, FQ_MAY_ORDER_SEE, (fq_sides){row->payee_id.v, row->payer_id.v}) &&
-           (!query->user_id.v || query->user_id.v == row->payee_id.v || query->user_id.v == row->payer_id.v) &&
+    return fq_scope_may_to(&query->caller, FQ_MAY_ORDER_SEE,
+                           (fq_sides){row->payee_id.v, row->payer_id.v}) &&
+           (!query->user_id.v || query->user_id.v == row->payee_id.v ||
+            query->user_id.v == row->payer_id.v) &&
            (!query->payee_id.v || query->payee_id.v == row->payee_id.v) &&
-           (!query->payer_id.v || query->payer_id.v == row->payer_id.v) && (!query->status || query->status == row->status) &&
+           (!query->payer_id.v || query->payer_id.v == row->payer_id.v) &&
+           (!query->status || query->status == row->status) &&
            (query->reference.len == 0 || fq_str_equal(query->reference, row->reference));
 }
 
@@ -144,9 +169,13 @@ static int newest_first(const void *left, const void *right) {
 static fq_err with_reference(fq_call *call, fq_reader *reader, fq_str reference, fq_list_of *list) {
     const order_reference_hash hash = order_reference_hash_of(reference);
     referred at = {.low = hash.low};
-    FQ_TRY(call->service->engine->ops->reader_scan(
-        reader, &(fq_scan){.table = &order_reference_table, .above = hash.high - 1, .below = hash.high + 1, .forward = true,
-                           .visit = note, .context = &at}));
+    FQ_TRY(
+        call->service->engine->ops->reader_scan(reader, &(fq_scan){.table = &order_reference_table,
+                                                                   .above = hash.high - 1,
+                                                                   .below = hash.high + 1,
+                                                                   .forward = true,
+                                                                   .visit = note,
+                                                                   .context = &at}));
     qsort(at.ids, at.count, sizeof(at.ids[0]), newest_first);
     list->rows = FQ_NEW_ARRAY(call->arena, fq_row *, at.count + 1);
     for (size_t i = 0; i < at.count; i++) {
@@ -160,17 +189,26 @@ static fq_err with_reference(fq_call *call, fq_reader *reader, fq_str reference,
 }
 
 fq_err order_read_list(fq_call *call, fq_reader *reader) {
-    orders_query query = {.page = {.limit = FQ_PAGE_LIMIT_DEFAULT}, .caller = call->caller, .service = call->service};
+    orders_query query = {
+        .page = {.limit = FQ_PAGE_LIMIT_DEFAULT}, .caller = call->caller, .service = call->service};
     FQ_TRY(fq_call_query(call, &query_fields, &query));
-    const bool payee = call->caller.scope == FQ_SCOPE_MERCHANT, payer = call->caller.scope == FQ_SCOPE_PAYER;
-    fq_list_of list = {.table = &order_table, .id_kind = FQ_ID_order, .source_count = 1, .page = &query.page,
-                       .accept = accept, .encode = encode, .context = &query};
+    const bool payee = call->caller.scope == FQ_SCOPE_MERCHANT,
+               payer = call->caller.scope == FQ_SCOPE_PAYER;
+    fq_list_of list = {.table = &order_table,
+                       .id_kind = FQ_ID_order,
+                       .source_count = 1,
+                       .page = &query.page,
+                       .accept = accept,
+                       .encode = encode,
+                       .context = &query};
     if (query.reference.len > 0) {
         FQ_TRY(with_reference(call, reader, query.reference, &list));
     } else if (payee || query.payee_id.v) {
-        list.sources[0] = (fq_list_source){&order_by_payee, payee ? call->caller.user.v : query.payee_id.v};
+        list.sources[0] =
+            (fq_list_source){&order_by_payee, payee ? call->caller.user.v : query.payee_id.v};
     } else if (payer || query.payer_id.v) {
-        list.sources[0] = (fq_list_source){&order_by_payer, payer ? call->caller.user.v : query.payer_id.v};
+        list.sources[0] =
+            (fq_list_source){&order_by_payer, payer ? call->caller.user.v : query.payer_id.v};
     } else if (query.user_id.v) {
         list.sources[0] = (fq_list_source){&order_by_payee, query.user_id.v};
         list.sources[1] = (fq_list_source){&order_by_payer, query.user_id.v};

@@ -1,4 +1,5 @@
-// Many orders in one command: each decided as the single one is, in order; all or none where that was asked.
+// Many orders in one command: each decided as the single one is, in order; all or none where that
+// was asked.
 #include "order/rows.h"
 #include "service/kept.h"
 
@@ -10,7 +11,8 @@ static bool want(fq_command *command, fq_batch *batch, int round) {
     return false;
 }
 
-// Facts may be missing in the middle: nothing of the command may then stand, since it comes again whole.
+// Facts may be missing in the middle: nothing of the command may then stand, since it comes again
+// whole.
 static fq_err decide(fq_command *command, fq_batch *batch) {
     order_bulk *bulk = (order_bulk *)command;
     size_t refused = bulk->count, made = 0;
@@ -65,7 +67,8 @@ static fq_err restore(fq_command *command, fq_batch *batch, const fq_row *record
     order_bulk *bulk = (order_bulk *)command;
     fq_kept_reader reader = fq_kept_read(record);
     for (size_t i = 0; i < bulk->count; i++) {
-        const fq_row *row = fq_kept_next(&reader, batch, &order_table, command->arena, &bulk->items[i].outcome);
+        const fq_row *row =
+            fq_kept_next(&reader, batch, &order_table, command->arena, &bulk->items[i].outcome);
         if (row) {
             memcpy(&bulk->items[i].order.shown, row, sizeof(order_row));
         }
@@ -74,4 +77,5 @@ static fq_err restore(fq_command *command, fq_batch *batch, const fq_row *record
 }
 
 static const char *const names[] = {"orders", "atomic", NULL};
-const fq_command_kind order_bulk_kind = {"order.bulk", 11, names, want, decide, want_again, restore};
+const fq_command_kind order_bulk_kind = {"order.bulk", 11,         names,  want,
+                                         decide,       want_again, restore};

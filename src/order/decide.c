@@ -1,4 +1,5 @@
-// The rules of orders. Pure: no I/O, clock, randomness. Each function refuses first, in the contract's order.
+// The rules of orders. Pure: no I/O, clock, randomness. Each function refuses first, in the
+// contract's order.
 //
 //     pending --payment succeeded--> paid --refunded in part--> partially_refunded --refunded--> refunded
 //     pending --cancel--> cancelled          pending --lapse--> expired
@@ -8,7 +9,8 @@
 
 bool order_is_visible(const fq_caller *by, const order_row *order) {
     const bool open_to_any = by->scope == FQ_SCOPE_PAYER && order->payer_id.v == 0;
-    return open_to_any || fq_scope_may_to(by, FQ_MAY_ORDER_SEE, (fq_sides){order->payee_id.v, order->payer_id.v});
+    return open_to_any ||
+           fq_scope_may_to(by, FQ_MAY_ORDER_SEE, (fq_sides){order->payee_id.v, order->payer_id.v});
 }
 
 // --- create ---
@@ -16,12 +18,14 @@ bool order_is_visible(const fq_caller *by, const order_row *order) {
 static fq_err check_users(order_create *create, fq_batch *batch) {
     const fq_sides payee = {create->payee_id.v, create->payee_id.v};
     FQ_TRY(fq_party_take(batch, create->payee, create->users_known ? &create->payee_facts : NULL));
-    FQ_TRY(fq_scope_check(&create->base.by, FQ_MAY_USER_SEE, FQ_MAY_ORDER_CREATE, payee, FQ_USER_NOT_FOUND));
+    FQ_TRY(fq_scope_check(&create->base.by, FQ_MAY_USER_SEE, FQ_MAY_ORDER_CREATE, payee,
+                          FQ_USER_NOT_FOUND));
     if (!(create->payee->roles & FQ_ROLE_MERCHANT)) {
         return fq_refuse(FQ_NOT_ALLOWED, "payee_id");
     }
     if (create->payer) {
-        FQ_TRY(fq_party_take(batch, create->payer, create->users_known ? &create->payer_facts : NULL));
+        FQ_TRY(
+            fq_party_take(batch, create->payer, create->users_known ? &create->payer_facts : NULL));
         if (!(create->payer->roles & FQ_ROLE_PAYER)) {
             return fq_refuse(FQ_NOT_ALLOWED, "payer_id");
         }
@@ -68,7 +72,8 @@ fq_err order_decide_create(order_create *create, fq_batch *batch) {
 
 // --- what changes a status ---
 
-static void set_status(fq_batch *batch, fq_command *command, order_row *order, order_status status, order_event event) {
+static void set_status(fq_batch *batch, fq_command *command, order_row *order, order_status status,
+                       order_event event) {
     fq_row_touch(batch, &order->row);
     order->status = (uint8_t)status;
     order->updated_ms = fq_batch_now_ms(batch);
@@ -91,7 +96,8 @@ fq_err order_decide_close(order_close *close, fq_batch *batch) {
                               (fq_sides){order->payee_id.v, order->payer_id.v}, FQ_NOT_ALLOWED));
     }
     if (order->status == ORDER_PENDING) {
-        set_status(batch, &close->base, order, close->status, close->status == ORDER_EXPIRED ? TOLD_EXPIRED : TOLD_CANCELLED);
+        set_status(batch, &close->base, order, close->status,
+                   close->status == ORDER_EXPIRED ? TOLD_EXPIRED : TOLD_CANCELLED);
         fq_work_done(batch, close->work);
     } else if (close->was_closed || order->status != (uint8_t)close->status) {
         return fq_refuse(FQ_STATE_CONFLICT, NULL);
@@ -119,7 +125,8 @@ static uint64_t order_of(const fq_event_row *event, payment_told *out) {
     if (event->type == FQ_GUARD_CLOSED) {
         return event->subject;
     }
-    const bool about_payment = event->type < FQ_GUARD_CLOSED && fq_row_apply_told_prefix(&out->row, event->told);
+    const bool about_payment =
+        event->type < FQ_GUARD_CLOSED && fq_row_apply_told_prefix(&out->row, event->told);
     return about_payment ? out->order_id.v : 0;
 }
 
@@ -149,7 +156,8 @@ static void close_by_guard(fq_batch *batch, order_row *order, const fq_event_row
     if (order->status == ORDER_PENDING && fq_row_apply_told_prefix(&told.row, event->told)) {
         const bool expired = told.state == FQ_GUARD_EXPIRED;
         end_timer(batch, order);
-        set_status(batch, NULL, order, expired ? ORDER_EXPIRED : ORDER_CANCELLED, expired ? TOLD_EXPIRED : TOLD_CANCELLED);
+        set_status(batch, NULL, order, expired ? ORDER_EXPIRED : ORDER_CANCELLED,
+                   expired ? TOLD_EXPIRED : TOLD_CANCELLED);
     }
 }
 

@@ -1,4 +1,5 @@
-// The fact stage: users that this service has never seen are asked for, all at once, and the commands come again.
+// The fact stage: users that this service has never seen are asked for, all at once, and the
+// commands come again.
 #include "order/rows.h"
 #include "service/edge.h"
 
@@ -9,7 +10,8 @@ static size_t creates_of(fq_command *command) {
 }
 
 static order_create *create_of(fq_command *command, size_t index) {
-    return command->kind == &order_bulk_kind ? &((order_bulk *)command)->items[index].order : (order_create *)command;
+    return command->kind == &order_bulk_kind ? &((order_bulk *)command)->items[index].order
+                                             : (order_create *)command;
 }
 
 typedef struct {

@@ -4,18 +4,45 @@
 
 #include <stdlib.h>
 
-// To add a route, add a row: who may (scope.h), the command with its decoder and encoder, or what reads.
+// To add a route, add a row: who may (scope.h), the command with its decoder and encoder, or what
+// reads.
 static const fq_route routes[] = {
-    {.method = FQ_POST, .path = "/v1/orders", .operation = FQ_MAY_ORDER_CREATE, .command = &order_create_kind,
-     .command_bytes = sizeof(order_create), .decode = order_decode_create, .encode = order_encode_create},
-    {.method = FQ_POST, .path = "/v1/orders/bulk", .operation = FQ_MAY_ORDER_CREATE, .command = &order_bulk_kind,
-     .command_bytes = sizeof(order_bulk), .decode = order_decode_bulk, .encode = order_encode_bulk, .body_bytes_max = 1 << 20},
-    {.method = FQ_POST, .path = "/v1/orders/{order_id}/cancel", .operation = FQ_MAY_ORDER_CREATE, .command = &order_cancel_kind,
-     .command_bytes = sizeof(order_close), .decode = order_decode_cancel, .before = order_before_cancel,
-     .encode = order_encode_close, .body_optional = true},
-    {.method = FQ_GET, .path = "/v1/orders", .operation = FQ_MAY_ORDER_SEE, .read = order_read_list},
-    {.method = FQ_GET, .path = "/v1/orders/{order_id}", .operation = FQ_MAY_ORDER_SEE, .read = order_read_one},
-    {.method = FQ_POST, .path = "/internal/order/facts", .read = order_internal_facts, .house_only = true},
+    {.method = FQ_POST,
+     .path = "/v1/orders",
+     .operation = FQ_MAY_ORDER_CREATE,
+     .command = &order_create_kind,
+     .command_bytes = sizeof(order_create),
+     .decode = order_decode_create,
+     .encode = order_encode_create},
+    {.method = FQ_POST,
+     .path = "/v1/orders/bulk",
+     .operation = FQ_MAY_ORDER_CREATE,
+     .command = &order_bulk_kind,
+     .command_bytes = sizeof(order_bulk),
+     .decode = order_decode_bulk,
+     .encode = order_encode_bulk,
+     .body_bytes_max = 1 << 20},
+    {.method = FQ_POST,
+     .path = "/v1/orders/{order_id}/cancel",
+     .operation = FQ_MAY_ORDER_CREATE,
+     .command = &order_cancel_kind,
+     .command_bytes = sizeof(order_close),
+     .decode = order_decode_cancel,
+     .before = order_before_cancel,
+     .encode = order_encode_close,
+     .body_optional = true},
+    {.method = FQ_GET,
+     .path = "/v1/orders",
+     .operation = FQ_MAY_ORDER_SEE,
+     .read = order_read_list},
+    {.method = FQ_GET,
+     .path = "/v1/orders/{order_id}",
+     .operation = FQ_MAY_ORDER_SEE,
+     .read = order_read_one},
+    {.method = FQ_POST,
+     .path = "/internal/order/facts",
+     .read = order_internal_facts,
+     .house_only = true},
     FQ_EVENTS_ROUTE("order"),
 };
 
@@ -37,7 +64,8 @@ static const fq_event_type events[] = {
     {TOLD_EXPIRED, "order.expired", &order_table, FQ_ID_order, show, sides},
 };
 
-// Payment closes its guard first; what it says decides whether the order lapses. Runs on the timer's thread.
+// Payment closes its guard first; what it says decides whether the order lapses. Runs on the
+// timer's thread.
 static fq_command *expire(fq_service *service, fq_arena *arena, const fq_work_row *work) {
     const fq_order_id id = {work->subject};
     const fq_err err = fq_payment_close_order(service->peers, id, FQ_GUARD_EXPIRED);
@@ -64,7 +92,8 @@ static fq_err open_service(fq_service *service) {
     order_state *state = calloc(1, sizeof(*state));
     FQ_ASSERT(state != NULL);
     service->state = state;
-    return fq_fact_stage_make(order_resolve, service, (uint32_t)service->settings->store_queue_max, &state->stage);
+    return fq_fact_stage_make(order_resolve, service, (uint32_t)service->settings->store_queue_max,
+                              &state->stage);
 }
 
 static void close_service(fq_service *service) {

@@ -15,7 +15,7 @@ typedef struct {
 } fq_order_facts;
 
 // Facts of `count` orders at once (at most 1,000), in order. Errors: unavailable.
-FQ_MUST_USE fq_err fq_order_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids, size_t count,
-                                     fq_order_facts *out);
+FQ_MUST_USE fq_err fq_order_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids,
+                                     size_t count, fq_order_facts *out);
 
 extern const fq_service_kind fq_order_service;

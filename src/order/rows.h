@@ -8,12 +8,12 @@
 #include "service/worker.h"
 #include "user/party.h"
 
-#define ORDER_STATUSES(X) /* stored, name, wire */                \
-    X(1, ORDER_PENDING, "pending")                                \
-    X(2, ORDER_PAID, "paid")                                      \
-    X(3, ORDER_PARTIALLY_REFUNDED, "partially_refunded")          \
-    X(4, ORDER_REFUNDED, "refunded")                              \
-    X(5, ORDER_CANCELLED, "cancelled")                            \
+#define ORDER_STATUSES(X) /* stored, name, wire */       \
+    X(1, ORDER_PENDING, "pending")                       \
+    X(2, ORDER_PAID, "paid")                             \
+    X(3, ORDER_PARTIALLY_REFUNDED, "partially_refunded") \
+    X(4, ORDER_REFUNDED, "refunded")                     \
+    X(5, ORDER_CANCELLED, "cancelled")                   \
     X(6, ORDER_EXPIRED, "expired")
 typedef enum {
 #define X(stored, name, wire) name = stored,
@@ -33,32 +33,32 @@ typedef enum {
 
 typedef enum { WORK_EXPIRE = 1 } order_work;
 
-#define ORDER_COLUMNS(C, R)                    \
-    C(R, fq_order_id, id, FQ_KEY)              \
-    C(R, fq_user_id, payee_id, FQ_FIXED)       \
-    C(R, fq_user_id, payer_id, FQ_FIXED)       \
-    C(R, int64_t, amount_minor, FQ_FIXED)      \
-    C(R, fq_currency, currency, FQ_FIXED)      \
-    C(R, int64_t, created_ms, FQ_FIXED)        \
-    C(R, int64_t, expires_ms, FQ_FIXED)        \
-    C(R, fq_str, description, FQ_FIXED)        \
-    C(R, fq_str, items, FQ_FIXED)              \
-    C(R, fq_str, reference, FQ_FIXED)          \
-    C(R, fq_str, return_url, FQ_FIXED)         \
-    C(R, fq_str, metadata, FQ_FIXED)           \
-    C(R, uint8_t, status, FQ_CHANGES)          \
-    C(R, int64_t, paid_minor, FQ_CHANGES)      \
-    C(R, int64_t, refunded_minor, FQ_CHANGES)  \
-    C(R, int64_t, updated_ms, FQ_CHANGES)      \
+#define ORDER_COLUMNS(C, R)                   \
+    C(R, fq_order_id, id, FQ_KEY)             \
+    C(R, fq_user_id, payee_id, FQ_FIXED)      \
+    C(R, fq_user_id, payer_id, FQ_FIXED)      \
+    C(R, int64_t, amount_minor, FQ_FIXED)     \
+    C(R, fq_currency, currency, FQ_FIXED)     \
+    C(R, int64_t, created_ms, FQ_FIXED)       \
+    C(R, int64_t, expires_ms, FQ_FIXED)       \
+    C(R, fq_str, description, FQ_FIXED)       \
+    C(R, fq_str, items, FQ_FIXED)             \
+    C(R, fq_str, reference, FQ_FIXED)         \
+    C(R, fq_str, return_url, FQ_FIXED)        \
+    C(R, fq_str, metadata, FQ_FIXED)          \
+    C(R, uint8_t, status, FQ_CHANGES)         \
+    C(R, int64_t, paid_minor, FQ_CHANGES)     \
+    C(R, int64_t, refunded_minor, FQ_CHANGES) \
+    C(R, int64_t, updated_ms, FQ_CHANGES)     \
     C(R, uint64_t, version, FQ_CHANGES)
 FQ_ROW(order_row, ORDER_COLUMNS)
 extern const fq_table order_table;
 
 // Which order of a payee carries a reference; written only where one was given.
-#define ORDER_REFERENCE_COLUMNS(C, R)      \
-    C(R, uint64_t, hash_high, FQ_KEY)      \
-    C(R, uint64_t, hash_low, FQ_KEY)       \
-    C(R, uint64_t, owner, FQ_KEY)          \
+#define ORDER_REFERENCE_COLUMNS(C, R) \
+    C(R, uint64_t, hash_high, FQ_KEY) \
+    C(R, uint64_t, hash_low, FQ_KEY)  \
+    C(R, uint64_t, owner, FQ_KEY)     \
     C(R, uint64_t, subject, FQ_FIXED)
 FQ_ROW(order_reference_row, ORDER_REFERENCE_COLUMNS)
 extern const fq_table order_reference_table;
@@ -117,7 +117,8 @@ typedef struct {
     order_row shown;
 } order_close;
 
-extern const fq_command_kind order_create_kind, order_bulk_kind, order_cancel_kind, order_expire_kind;
+extern const fq_command_kind order_create_kind, order_bulk_kind, order_cancel_kind,
+    order_expire_kind;
 extern const char *const order_create_names[];
 
 // --- rules (decide.c, bulk.c) ---
@@ -144,7 +145,8 @@ void order_resolve(void *context, fq_command *list);
 // --- answers and routes ---
 
 const char *order_status_text(order_status status);
-void order_encode(const fq_service *service, fq_json_writer *out, const char *name, const order_row *row);
+void order_encode(const fq_service *service, fq_json_writer *out, const char *name,
+                  const order_row *row);
 
 fq_err order_decode_create(fq_call *call, fq_command *command);
 fq_err order_encode_create(fq_call *call, const fq_command *command);

@@ -3,8 +3,10 @@
 #include "order/rows.h"
 
 static const fq_column order_columns[] = {FQ_COLUMNS(order_row, ORDER_COLUMNS)};
-const fq_table order_table = {.name = "orders", .key_count = 1, FQ_TABLE_OF(order_row, order_columns)};
-static const fq_column reference_columns[] = {FQ_COLUMNS(order_reference_row, ORDER_REFERENCE_COLUMNS)};
+const fq_table order_table = {
+    .name = "orders", .key_count = 1, FQ_TABLE_OF(order_row, order_columns)};
+static const fq_column reference_columns[] = {
+    FQ_COLUMNS(order_reference_row, ORDER_REFERENCE_COLUMNS)};
 const fq_table order_reference_table = {
     .name = "order_reference", .key_count = 3, FQ_TABLE_OF(order_reference_row, reference_columns)};
 
@@ -57,11 +59,14 @@ bool order_want_create(fq_command *command, fq_batch *batch, int round) {
     }
     create->order = (order_row *)fq_want_fresh(batch, &order_table, fq_batch_deal_id(batch));
     create->payee = (fq_party_row *)fq_want(batch, &fq_party_table, create->payee_id.v, 0, 0);
-    create->payer = create->payer_id.v ? (fq_party_row *)fq_want(batch, &fq_party_table, create->payer_id.v, 0, 0) : NULL;
+    create->payer = create->payer_id.v
+                        ? (fq_party_row *)fq_want(batch, &fq_party_table, create->payer_id.v, 0, 0)
+                        : NULL;
     create->taken = NULL;
     if (create->reference.len > 0) {
         const order_reference_hash hash = order_reference_hash_of(create->reference);
-        create->taken = (order_reference_row *)fq_want(batch, &order_reference_table, hash.high, hash.low, create->payee_id.v);
+        create->taken = (order_reference_row *)fq_want(batch, &order_reference_table, hash.high,
+                                                       hash.low, create->payee_id.v);
     }
     return false;
 }
@@ -78,10 +83,12 @@ static void want_answer(fq_command *command, fq_batch *batch, const fq_row *reco
     fq_want(batch, &fq_event_table, request->event, 0, 0);
 }
 
-static void restore_answer(fq_batch *batch, const fq_row *record, fq_arena *arena, order_row *shown) {
+static void restore_answer(fq_batch *batch, const fq_row *record, fq_arena *arena,
+                           order_row *shown) {
     const fq_request_row *request = (const fq_request_row *)record;
     fq_row *row = fq_row_copy(fq_want(batch, &order_table, request->subject, 0, 0), arena);
-    const fq_event_row *event = (const fq_event_row *)fq_want(batch, &fq_event_table, request->event, 0, 0);
+    const fq_event_row *event =
+        (const fq_event_row *)fq_want(batch, &fq_event_table, request->event, 0, 0);
     FQ_ASSERT(request->event == 0 || fq_event_restore(event, row));
     memcpy(shown, row, sizeof(*shown));
 }
@@ -91,9 +98,12 @@ static fq_err restore_create(fq_command *command, fq_batch *batch, const fq_row 
     return FQ_OK;
 }
 
-const char *const order_create_names[] = {"payee_id", "payer_id", "amount", "currency", "description", "items", "reference",
-                                          "expires_in", "return_url", "metadata", NULL};
-const fq_command_kind order_create_kind = {"order.create", 10, order_create_names, order_want_create, decide_create, want_answer, restore_create};
+const char *const order_create_names[] = {"payee_id",    "payer_id", "amount",    "currency",
+                                          "description", "items",    "reference", "expires_in",
+                                          "return_url",  "metadata", NULL};
+const fq_command_kind order_create_kind = {
+    "order.create", 10,          order_create_names, order_want_create,
+    decide_create,  want_answer, restore_create};
 
 // --- cancel and expire ---
 
@@ -122,5 +132,7 @@ static fq_err restore_close(fq_command *command, fq_batch *batch, const fq_row *
 }
 
 static const char *const no_names[] = {NULL};
-const fq_command_kind order_cancel_kind = {"order.cancel", 12, no_names, want_close, decide_close, want_answer, restore_close};
-const fq_command_kind order_expire_kind = {"order.expire", 13, no_names, want_close, decide_close, want_answer, restore_close};
+const fq_command_kind order_cancel_kind = {"order.cancel", 12,          no_names,     want_close,
+                                           decide_close,   want_answer, restore_close};
+const fq_command_kind order_expire_kind = {"order.expire", 13,          no_names,     want_close,
+                                           decide_close,   want_answer, restore_close};

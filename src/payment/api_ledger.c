@@ -30,8 +30,12 @@ static bool note(void *context, const fq_row *row) {
 
 static fq_err accounts_of(fq_call *call, fq_reader *reader, uint64_t owner, owned *out) {
     out->arena = call->arena;
-    return ops_of(call)->reader_scan(reader, &(fq_scan){.table = &fq_account_table, .above = owner - 1, .below = owner + 1,
-                                                        .forward = true, .visit = note, .context = out});
+    return ops_of(call)->reader_scan(reader, &(fq_scan){.table = &fq_account_table,
+                                                        .above = owner - 1,
+                                                        .below = owner + 1,
+                                                        .forward = true,
+                                                        .visit = note,
+                                                        .context = out});
 }
 
 static fq_err user_exists(fq_call *call, uint64_t id) {
@@ -58,7 +62,8 @@ fq_err ledger_read_balances(fq_call *call, fq_reader *reader) {
     for (size_t i = 0; i < accounts->count;) {
         int64_t balance[FQ_ACCOUNT_HELD + 1] = {0};
         const fq_currency currency = accounts->rows[i]->currency;
-        for (; i < accounts->count && fq_currency_equal(accounts->rows[i]->currency, currency); i++) {
+        for (; i < accounts->count && fq_currency_equal(accounts->rows[i]->currency, currency);
+             i++) {
             if (fq_account_kind_is_wallet(accounts->rows[i]->kind)) {
                 balance[accounts->rows[i]->kind] = accounts->rows[i]->balance_minor;
             }
@@ -80,7 +85,8 @@ static bool is_users(uint64_t owner) {
     return owner > FQ_OWNER_HOUSE;
 }
 
-static void encode_account(fq_json_writer *out, const fq_account_row *row, int64_t balance_minor, int64_t at_ms) {
+static void encode_account(fq_json_writer *out, const fq_account_row *row, int64_t balance_minor,
+                           int64_t at_ms) {
     fq_json_object_begin(out, NULL);
     fq_json_put_id(out, "id", FQ_ID_account, row->id.v);
     fq_json_put_literal(out, "object", "account");
@@ -99,7 +105,8 @@ static void encode_account(fq_json_writer *out, const fq_account_row *row, int64
 }
 
 static fq_err find_account(fq_call *call, fq_reader *reader, uint64_t id, fq_account_row **out) {
-    fq_account_name_row *name = (fq_account_name_row *)fq_row_make(&fq_account_name_table, call->arena);
+    fq_account_name_row *name =
+        (fq_account_name_row *)fq_row_make(&fq_account_name_table, call->arena);
     fq_account_row *row = (fq_account_row *)fq_row_make(&fq_account_table, call->arena);
     name->id.v = id;
     FQ_TRY(load(call, reader, &fq_account_name_table, &name->row));
@@ -109,8 +116,9 @@ static fq_err find_account(fq_call *call, fq_reader *reader, uint64_t id, fq_acc
     if (name->row.state != FQ_ROW_ABSENT) {
         FQ_TRY(load(call, reader, &fq_account_table, &row->row));
     }
-    const bool visible = name->row.state != FQ_ROW_ABSENT &&
-                         fq_scope_may_to(&call->caller, FQ_MAY_ACCOUNT_SEE, (fq_sides){row->owner, row->owner});
+    const bool visible =
+        name->row.state != FQ_ROW_ABSENT &&
+        fq_scope_may_to(&call->caller, FQ_MAY_ACCOUNT_SEE, (fq_sides){row->owner, row->owner});
     if (!visible) {
         return fq_refuse(FQ_ACCOUNT_NOT_FOUND, NULL);
     }
@@ -118,7 +126,8 @@ static fq_err find_account(fq_call *call, fq_reader *reader, uint64_t id, fq_acc
     return FQ_OK;
 }
 
-// The last transfer of the batches up to `at_ms`: their times never go back, so it is found by halving.
+// The last transfer of the batches up to `at_ms`: their times never go back, so it is found by
+// halving.
 static fq_err position_at(fq_call *call, fq_reader *reader, int64_t at_ms, uint64_t *out) {
     fq_head head;
     FQ_TRY(ops_of(call)->reader_head(reader, &head));
@@ -155,16 +164,20 @@ static bool note_last(void *context, const fq_row *row) {
     return false;
 }
 
-static fq_err balance_at(fq_call *call, fq_reader *reader, const fq_account_row *account, int64_t at_ms, int64_t *out) {
+static fq_err balance_at(fq_call *call, fq_reader *reader, const fq_account_row *account,
+                         int64_t at_ms, int64_t *out) {
     uint64_t position;
     last_entry last = {0};
     FQ_TRY(position_at(call, reader, at_ms, &position));
     const fq_index *const indexes[] = {&transfer_by_credit, &transfer_by_debit};
     for (size_t i = 0; i < 2 && position > 0; i++) {
         last.debit = i == 1;
-        FQ_TRY(ops_of(call)->reader_scan(reader, &(fq_scan){.table = &fq_transfer_table, .index = indexes[i],
-                                                            .value = account->id.v, .below = position + 1,
-                                                            .visit = note_last, .context = &last}));
+        FQ_TRY(ops_of(call)->reader_scan(reader, &(fq_scan){.table = &fq_transfer_table,
+                                                            .index = indexes[i],
+                                                            .value = account->id.v,
+                                                            .below = position + 1,
+                                                            .visit = note_last,
+                                                            .context = &last}));
     }
     *out = last.after;
     return FQ_OK;
@@ -176,7 +189,10 @@ typedef struct {
 } account_query;
 
 static const fq_field account_rows[] = {
-    {.name = "at", .kind = FQ_FIELD_TIME, .offset = FQ_AT(account_query, at_ms), .given = FQ_GIVEN_AT(account_query, given)},
+    {.name = "at",
+     .kind = FQ_FIELD_TIME,
+     .offset = FQ_AT(account_query, at_ms),
+     .given = FQ_GIVEN_AT(account_query, given)},
 };
 static const fq_fields account_fields = FQ_FIELDS(account_rows, account_query);
 
@@ -202,7 +218,7 @@ static const fq_choice kind_choices[] = {
 #define X(stored, name, wire, wallet) {wire, name},
     FQ_ACCOUNT_KINDS(X)
 #undef X
-    {NULL, 0}};
+        {NULL, 0}};
 
 typedef struct {
     fq_page page;
@@ -216,17 +232,25 @@ typedef struct {
 
 static const fq_field accounts_rows[] = {
     FQ_PAGE_FIELDS(accounts_query),
-    {.name = "user_id", .kind = FQ_FIELD_ID, .id_kind = FQ_ID_user, .offset = FQ_AT(accounts_query, user_id)},
+    {.name = "user_id",
+     .kind = FQ_FIELD_ID,
+     .id_kind = FQ_ID_user,
+     .offset = FQ_AT(accounts_query, user_id)},
     {.name = "currency", .kind = FQ_FIELD_CURRENCY, .offset = FQ_AT(accounts_query, currency)},
-    {.name = "kind", .kind = FQ_FIELD_ENUM, .choices = kind_choices, .offset = FQ_AT(accounts_query, kind)},
+    {.name = "kind",
+     .kind = FQ_FIELD_ENUM,
+     .choices = kind_choices,
+     .offset = FQ_AT(accounts_query, kind)},
 };
 static const fq_fields accounts_fields = FQ_FIELDS(accounts_rows, accounts_query);
 
 static bool accept_name(void *context, const fq_row *at) {
     const accounts_query *query = context;
     const fq_account_name_row *row = (const fq_account_name_row *)at;
-    return fq_scope_may_to(&query->caller, FQ_MAY_ACCOUNT_SEE, (fq_sides){row->owner, row->owner}) &&
-           (!query->user_id.v || query->user_id.v == row->owner) && (!query->currency.v || query->currency.v == row->currency.v) &&
+    return fq_scope_may_to(&query->caller, FQ_MAY_ACCOUNT_SEE,
+                           (fq_sides){row->owner, row->owner}) &&
+           (!query->user_id.v || query->user_id.v == row->owner) &&
+           (!query->currency.v || query->currency.v == row->currency.v) &&
            (!query->kind || query->kind == row->kind);
 }
 
@@ -235,7 +259,8 @@ static fq_err load_accounts(void *context, fq_row **rows, size_t count) {
     accounts_query *query = context;
     for (size_t i = 0; i < count; i++) {
         const fq_account_name_row *name = (const fq_account_name_row *)rows[i];
-        fq_account_row *account = (fq_account_row *)fq_row_make(&fq_account_table, query->call->arena);
+        fq_account_row *account =
+            (fq_account_row *)fq_row_make(&fq_account_table, query->call->arena);
         account->owner = name->owner;
         account->currency = name->currency;
         account->kind = name->kind;
@@ -258,7 +283,8 @@ static fq_err names_of(accounts_query *query, uint64_t owner, fq_list_of *list) 
     list->rows = FQ_NEW_ARRAY(query->call->arena, fq_row *, accounts->count + 1);
     list->source_count = 0;
     for (size_t i = 0; i < accounts->count; i++) {
-        fq_account_name_row *name = (fq_account_name_row *)fq_row_make(&fq_account_name_table, query->call->arena);
+        fq_account_name_row *name =
+            (fq_account_name_row *)fq_row_make(&fq_account_name_table, query->call->arena);
         name->id = accounts->rows[i]->id;
         name->owner = owner;
         name->currency = accounts->rows[i]->currency;
@@ -273,11 +299,20 @@ static fq_err names_of(accounts_query *query, uint64_t owner, fq_list_of *list) 
 }
 
 fq_err ledger_read_accounts(fq_call *call, fq_reader *reader) {
-    accounts_query query = {.page = {.limit = FQ_PAGE_LIMIT_DEFAULT}, .caller = call->caller, .call = call, .reader = reader};
+    accounts_query query = {.page = {.limit = FQ_PAGE_LIMIT_DEFAULT},
+                            .caller = call->caller,
+                            .call = call,
+                            .reader = reader};
     FQ_TRY(fq_call_query(call, &accounts_fields, &query));
     const uint64_t owner = query.user_id.v ? query.user_id.v : call->caller.user.v;
-    fq_list_of list = {.table = &fq_account_name_table, .id_kind = FQ_ID_account, .source_count = 1, .page = &query.page,
-                       .accept = accept_name, .encode = encode_one, .prepare = load_accounts, .context = &query};
+    fq_list_of list = {.table = &fq_account_name_table,
+                       .id_kind = FQ_ID_account,
+                       .source_count = 1,
+                       .page = &query.page,
+                       .accept = accept_name,
+                       .encode = encode_one,
+                       .prepare = load_accounts,
+                       .context = &query};
     if (owner) {
         FQ_TRY(names_of(&query, owner, &list));
     }
@@ -291,8 +326,16 @@ typedef struct {
 } entries_query;
 
 static const fq_field entries_rows[] = {
-    {.name = "limit", .kind = FQ_FIELD_INTEGER, .minimum = 1, .maximum = FQ_PAGE_LIMIT_MAX, .offset = FQ_AT(entries_query, page.limit)},
-    {.name = "after", .kind = FQ_FIELD_ASCII, .minimum = 1, .maximum = 64, .offset = FQ_AT(entries_query, page.after)},
+    {.name = "limit",
+     .kind = FQ_FIELD_INTEGER,
+     .minimum = 1,
+     .maximum = FQ_PAGE_LIMIT_MAX,
+     .offset = FQ_AT(entries_query, page.limit)},
+    {.name = "after",
+     .kind = FQ_FIELD_ASCII,
+     .minimum = 1,
+     .maximum = 64,
+     .offset = FQ_AT(entries_query, page.after)},
 };
 static const fq_fields entries_fields = FQ_FIELDS(entries_rows, entries_query);
 
@@ -322,11 +365,16 @@ static void encode_entry(void *context, fq_json_writer *out, const fq_row *at) {
     fq_json_object_end(out);
 }
 
-static fq_err entries(fq_call *call, fq_reader *reader, const fq_list_source *sources, size_t count) {
+static fq_err entries(fq_call *call, fq_reader *reader, const fq_list_source *sources,
+                      size_t count) {
     entries_query query = {.page = {.limit = FQ_PAGE_LIMIT_DEFAULT}};
     FQ_TRY(fq_call_query(call, &entries_fields, &query));
-    fq_list_of list = {.table = &fq_transfer_table, .id_kind = FQ_ID_entry, .source_count = count, .page = &query.page,
-                       .accept = accept_all, .encode = encode_entry};
+    fq_list_of list = {.table = &fq_transfer_table,
+                       .id_kind = FQ_ID_entry,
+                       .source_count = count,
+                       .page = &query.page,
+                       .accept = accept_all,
+                       .encode = encode_entry};
     memcpy(list.sources, sources, count * sizeof(*sources));
     return fq_list_answer(call, reader, &list);
 }
@@ -336,7 +384,8 @@ fq_err ledger_read_entries(fq_call *call, fq_reader *reader) {
     fq_account_row *account;
     FQ_TRY(fq_call_path_id(call, 0, FQ_ID_account, FQ_ACCOUNT_NOT_FOUND, &id));
     FQ_TRY(find_account(call, reader, id, &account));
-    return entries(call, reader, (fq_list_source[]){{&transfer_by_debit, id}, {&transfer_by_credit, id}}, 2);
+    return entries(call, reader,
+                   (fq_list_source[]){{&transfer_by_debit, id}, {&transfer_by_credit, id}}, 2);
 }
 
 fq_err payment_read_entries(fq_call *call, fq_reader *reader) {
@@ -346,7 +395,8 @@ fq_err payment_read_entries(fq_call *call, fq_reader *reader) {
     payment->id.v = id;
     FQ_TRY(load(call, reader, &payment_table, &payment->row));
     if (payment->row.state == FQ_ROW_ABSENT ||
-        !fq_scope_may_to(&call->caller, FQ_MAY_PAYMENT_SEE, (fq_sides){payment->payee_id.v, payment->payer_id.v})) {
+        !fq_scope_may_to(&call->caller, FQ_MAY_PAYMENT_SEE,
+                         (fq_sides){payment->payee_id.v, payment->payer_id.v})) {
         return fq_refuse(FQ_PAYMENT_NOT_FOUND, NULL);
     }
     return entries(call, reader, (fq_list_source[]){{&transfer_by_payment, id}}, 1);

@@ -8,27 +8,56 @@ const fq_choice payment_method_choices[] = {
 #define X(stored, name, wire) {wire, name},
     PAYMENT_METHODS(X)
 #undef X
-    {NULL, 0}};
+        {NULL, 0}};
 const fq_choice payment_capture_choices[] = {{"automatic", 0}, {"manual", 1}, {NULL, 0}};
 
-#define PAY_FIELDS(type)                                                                                             \
-    {.name = "order_id", .kind = FQ_FIELD_ID, .required = true, .id_kind = FQ_ID_order, .offset = FQ_AT(type, order_id)},   \
-        {.name = "user_id", .kind = FQ_FIELD_ID, .required = true, .id_kind = FQ_ID_user, .offset = FQ_AT(type, payer_id)}, \
-        {.name = "amount", .kind = FQ_FIELD_AMOUNT, .required = true, .offset = FQ_AT(type, amount_minor)},          \
-        {.name = "currency", .kind = FQ_FIELD_CURRENCY, .required = true, .offset = FQ_AT(type, currency)},          \
-        {.name = "method", .kind = FQ_FIELD_ENUM, .required = true, .choices = payment_method_choices, .offset = FQ_AT(type, method)}, \
-        {.name = "capture", .kind = FQ_FIELD_ENUM, .choices = payment_capture_choices, .offset = FQ_AT(type, capture)}, \
-        {.name = "reference", .kind = FQ_FIELD_ASCII, .minimum = 1, .maximum = REFERENCE_MAX, .offset = FQ_AT(type, reference)}, \
-        {.name = "metadata", .kind = FQ_FIELD_MAP, .offset = FQ_AT(type, metadata)}
+#define PAY_FIELDS(type)                                                          \
+    {.name = "order_id",                                                          \
+     .kind = FQ_FIELD_ID,                                                         \
+     .required = true,                                                            \
+     .id_kind = FQ_ID_order,                                                      \
+     .offset = FQ_AT(type, order_id)},                                            \
+        {.name = "user_id",                                                       \
+         .kind = FQ_FIELD_ID,                                                     \
+         .required = true,                                                        \
+         .id_kind = FQ_ID_user,                                                   \
+         .offset = FQ_AT(type, payer_id)},                                        \
+        {.name = "amount",                                                        \
+         .kind = FQ_FIELD_AMOUNT,                                                 \
+         .required = true,                                                        \
+         .offset = FQ_AT(type, amount_minor)},                                    \
+        {.name = "currency",                                                      \
+         .kind = FQ_FIELD_CURRENCY,                                               \
+         .required = true,                                                        \
+         .offset = FQ_AT(type, currency)},                                        \
+        {.name = "method",                                                        \
+         .kind = FQ_FIELD_ENUM,                                                   \
+         .required = true,                                                        \
+         .choices = payment_method_choices,                                       \
+         .offset = FQ_AT(type, method)},                                          \
+        {.name = "capture",                                                       \
+         .kind = FQ_FIELD_ENUM,                                                   \
+         .choices = payment_capture_choices,                                      \
+         .offset = FQ_AT(type, capture)},                                         \
+        {.name = "reference",                                                     \
+         .kind = FQ_FIELD_ASCII,                                                  \
+         .minimum = 1,                                                            \
+         .maximum = REFERENCE_MAX,                                                \
+         .offset = FQ_AT(type, reference)},                                       \
+    {                                                                             \
+        .name = "metadata", .kind = FQ_FIELD_MAP, .offset = FQ_AT(type, metadata) \
+    }
 
 static const fq_field pay_rows[] = {PAY_FIELDS(payment_pay)};
 const fq_fields payment_pay_fields = FQ_FIELDS(pay_rows, payment_pay);
-const char *const payment_pay_names[] = {"order_id", "user_id", "amount", "currency", "method", "capture", "reference", "metadata", NULL};
+const char *const payment_pay_names[] = {"order_id", "user_id",   "amount",   "currency", "method",
+                                         "capture",  "reference", "metadata", NULL};
 
 // Channels are not spoken here: what is asked for must be a way to pay that this server has.
 static fq_err check_method(const payment_pay *pay, const char *param) {
-    return pay->method == METHOD_BALANCE ? FQ_OK
-                                         : fq_refuse_text(FQ_INVALID_FIELD, param, "this server takes balance only");
+    return pay->method == METHOD_BALANCE
+               ? FQ_OK
+               : fq_refuse_text(FQ_INVALID_FIELD, param, "this server takes balance only");
 }
 
 static void fill_in(const fq_call *call, payment_pay *pay) {
@@ -61,18 +90,54 @@ typedef struct {
 } short_body;
 
 static const fq_field short_rows[] = {
-    {.name = "order_id", .kind = FQ_FIELD_ID_ANY, .id_kind = FQ_ID_order, .offset = FQ_AT(short_body, pay.order_id), .given = FQ_GIVEN_AT(short_body, order_given)},
-    {.name = "user_id", .kind = FQ_FIELD_ID_ANY, .required = true, .id_kind = FQ_ID_user, .offset = FQ_AT(short_body, pay.payer_id)},
-    {.name = "amount", .kind = FQ_FIELD_AMOUNT, .required = true, .offset = FQ_AT(short_body, pay.amount_minor)},
+    {.name = "order_id",
+     .kind = FQ_FIELD_ID_ANY,
+     .id_kind = FQ_ID_order,
+     .offset = FQ_AT(short_body, pay.order_id),
+     .given = FQ_GIVEN_AT(short_body, order_given)},
+    {.name = "user_id",
+     .kind = FQ_FIELD_ID_ANY,
+     .required = true,
+     .id_kind = FQ_ID_user,
+     .offset = FQ_AT(short_body, pay.payer_id)},
+    {.name = "amount",
+     .kind = FQ_FIELD_AMOUNT,
+     .required = true,
+     .offset = FQ_AT(short_body, pay.amount_minor)},
     {.name = "currency", .kind = FQ_FIELD_CURRENCY, .offset = FQ_AT(short_body, pay.currency)},
-    {.name = "method", .kind = FQ_FIELD_ENUM, .choices = payment_method_choices, .offset = FQ_AT(short_body, pay.method)},
-    {.name = "capture", .kind = FQ_FIELD_ENUM, .choices = payment_capture_choices, .offset = FQ_AT(short_body, pay.capture)},
-    {.name = "reference", .kind = FQ_FIELD_ASCII, .minimum = 1, .maximum = REFERENCE_MAX, .offset = FQ_AT(short_body, pay.reference)},
+    {.name = "method",
+     .kind = FQ_FIELD_ENUM,
+     .choices = payment_method_choices,
+     .offset = FQ_AT(short_body, pay.method)},
+    {.name = "capture",
+     .kind = FQ_FIELD_ENUM,
+     .choices = payment_capture_choices,
+     .offset = FQ_AT(short_body, pay.capture)},
+    {.name = "reference",
+     .kind = FQ_FIELD_ASCII,
+     .minimum = 1,
+     .maximum = REFERENCE_MAX,
+     .offset = FQ_AT(short_body, pay.reference)},
     {.name = "metadata", .kind = FQ_FIELD_MAP, .offset = FQ_AT(short_body, pay.metadata)},
-    {.name = "signature", .kind = FQ_FIELD_STRING, .maximum = 2048, .offset = FQ_AT(short_body, signature)},
-    {.name = "nonce", .kind = FQ_FIELD_ASCII, .minimum = 1, .maximum = 255, .offset = FQ_AT(short_body, nonce)},
-    {.name = "key_id", .kind = FQ_FIELD_ASCII, .minimum = 1, .maximum = 64, .offset = FQ_AT(short_body, key_id)},
-    {.name = "created", .kind = FQ_FIELD_INTEGER, .minimum = 0, .maximum = FQ_AMOUNT_MAX, .offset = FQ_AT(short_body, created)},
+    {.name = "signature",
+     .kind = FQ_FIELD_STRING,
+     .maximum = 2048,
+     .offset = FQ_AT(short_body, signature)},
+    {.name = "nonce",
+     .kind = FQ_FIELD_ASCII,
+     .minimum = 1,
+     .maximum = 255,
+     .offset = FQ_AT(short_body, nonce)},
+    {.name = "key_id",
+     .kind = FQ_FIELD_ASCII,
+     .minimum = 1,
+     .maximum = 64,
+     .offset = FQ_AT(short_body, key_id)},
+    {.name = "created",
+     .kind = FQ_FIELD_INTEGER,
+     .minimum = 0,
+     .maximum = FQ_AMOUNT_MAX,
+     .offset = FQ_AT(short_body, created)},
 };
 static const fq_fields short_fields = FQ_FIELDS(short_rows, short_body);
 
@@ -113,7 +178,10 @@ typedef struct {
 } bulk_body;
 
 static const fq_field bulk_rows[] = {
-    {.name = "payments", .kind = FQ_FIELD_VALUE, .required = true, .offset = FQ_AT(bulk_body, payments)},
+    {.name = "payments",
+     .kind = FQ_FIELD_VALUE,
+     .required = true,
+     .offset = FQ_AT(bulk_body, payments)},
     {.name = "atomic", .kind = FQ_FIELD_BOOL, .offset = FQ_AT(bulk_body, atomic)},
 };
 static const fq_fields bulk_fields = FQ_FIELDS(bulk_rows, bulk_body);
@@ -124,7 +192,8 @@ fq_err payment_decode_bulk(fq_call *call, fq_command *command) {
     FQ_TRY(fq_call_query(call, &(fq_fields){NULL, 0, 0}, NULL));
     FQ_TRY(fq_call_body(call, &bulk_fields, &body));
     const int64_t items_max = call->service->settings->payment_bulk_items_max;
-    if (body.payments->type != FQ_JSON_ARRAY || body.payments->count == 0 || body.payments->count > items_max) {
+    if (body.payments->type != FQ_JSON_ARRAY || body.payments->count == 0 ||
+        body.payments->count > items_max) {
         return fq_refuse_text(FQ_INVALID_FIELD, "payments", "a list of 1 to 1,000 payments");
     }
     bulk->atomic = body.atomic;
@@ -158,10 +227,12 @@ fq_err payment_encode_bulk(fq_call *call, const fq_command *command) {
     for (size_t i = 0; i < bulk->count; i++) {
         const bulk_item *item = &bulk->items[i];
         fq_json_object_begin(&out, NULL);
-        fq_json_put_i64(&out, "status", item->outcome.code ? fq_error_row_of(item->outcome.code)->status : 201);
+        fq_json_put_i64(&out, "status",
+                        item->outcome.code ? fq_error_row_of(item->outcome.code)->status : 201);
         if (item->outcome.code) {
             fq_buffer_clear(&problem);
-            fq_problem_encode(item->outcome, call->language, call->exchange->request_id, (fq_str){0}, &problem);
+            fq_problem_encode(item->outcome, call->language, call->exchange->request_id,
+                              (fq_str){0}, &problem);
             fq_json_put_raw(&out, "body", fq_buffer_str(&problem));
         } else {
             payment_encode(&out, "body", &item->pay.shown);

@@ -11,12 +11,14 @@ const fq_choice payment_status_choices[] = {
 #define X(stored, name, wire) {wire, name},
     FQ_PAYMENT_STATUSES(X)
 #undef X
-    {NULL, 0}};
+        {NULL, 0}};
 
-static fq_err load(fq_call *call, fq_reader *reader, const fq_table *table, uint64_t id, fq_row **out) {
+static fq_err load(fq_call *call, fq_reader *reader, const fq_table *table, uint64_t id,
+                   fq_row **out) {
     *out = fq_row_make(table, call->arena);
     fq_column_set_integer(*out, &table->columns[0], (int64_t)id);
-    return call->service->engine->ops->reader_load(reader, call->arena, &(fq_row_group){table, out, 1}, 1);
+    return call->service->engine->ops->reader_load(reader, call->arena,
+                                                   &(fq_row_group){table, out, 1}, 1);
 }
 
 fq_err payment_read_one(fq_call *call, fq_reader *reader) {
@@ -27,7 +29,8 @@ fq_err payment_read_one(fq_call *call, fq_reader *reader) {
     FQ_TRY(load(call, reader, &payment_table, id, &found));
     const payment_row *row = (const payment_row *)found;
     if (found->state == FQ_ROW_ABSENT ||
-        !fq_scope_may_to(&call->caller, FQ_MAY_PAYMENT_SEE, (fq_sides){row->payee_id.v, row->payer_id.v})) {
+        !fq_scope_may_to(&call->caller, FQ_MAY_PAYMENT_SEE,
+                         (fq_sides){row->payee_id.v, row->payer_id.v})) {
         return fq_refuse(FQ_PAYMENT_NOT_FOUND, NULL);
     }
     fq_json_writer out = fq_call_answer(call, 200, row->version);
@@ -48,19 +51,35 @@ typedef struct {
 
 static const fq_field query_rows[] = {
     FQ_PAGE_FIELDS(payments_query),
-    {.name = "user_id", .kind = FQ_FIELD_ID, .id_kind = FQ_ID_user, .offset = FQ_AT(payments_query, user_id)},
-    {.name = "order_id", .kind = FQ_FIELD_ID, .id_kind = FQ_ID_order, .offset = FQ_AT(payments_query, order_id)},
-    {.name = "status", .kind = FQ_FIELD_ENUM, .choices = payment_status_choices, .offset = FQ_AT(payments_query, status)},
-    {.name = "reference", .kind = FQ_FIELD_ASCII, .minimum = 1, .maximum = REFERENCE_MAX, .offset = FQ_AT(payments_query, reference)},
+    {.name = "user_id",
+     .kind = FQ_FIELD_ID,
+     .id_kind = FQ_ID_user,
+     .offset = FQ_AT(payments_query, user_id)},
+    {.name = "order_id",
+     .kind = FQ_FIELD_ID,
+     .id_kind = FQ_ID_order,
+     .offset = FQ_AT(payments_query, order_id)},
+    {.name = "status",
+     .kind = FQ_FIELD_ENUM,
+     .choices = payment_status_choices,
+     .offset = FQ_AT(payments_query, status)},
+    {.name = "reference",
+     .kind = FQ_FIELD_ASCII,
+     .minimum = 1,
+     .maximum = REFERENCE_MAX,
+     .offset = FQ_AT(payments_query, reference)},
 };
 static const fq_fields query_fields = FQ_FIELDS(query_rows, payments_query);
 
 static bool accept(void *context, const fq_row *at) {
     const payments_query *query = context;
     const payment_row *row = (const payment_row *)at;
-    return fq_scope_may_to(&query->caller, FQ_MAY_PAYMENT_SEE, (fq_sides){row->payee_id.v, row->payer_id.v}) &&
-           (!query->user_id.v || query->user_id.v == row->payer_id.v || query->user_id.v == row->payee_id.v) &&
-           (!query->order_id.v || query->order_id.v == row->order_id.v) && (!query->status || query->status == row->status) &&
+    return fq_scope_may_to(&query->caller, FQ_MAY_PAYMENT_SEE,
+                           (fq_sides){row->payee_id.v, row->payer_id.v}) &&
+           (!query->user_id.v || query->user_id.v == row->payer_id.v ||
+            query->user_id.v == row->payee_id.v) &&
+           (!query->order_id.v || query->order_id.v == row->order_id.v) &&
+           (!query->status || query->status == row->status) &&
            (query->reference.len == 0 || fq_str_equal(query->reference, row->reference));
 }
 
@@ -69,7 +88,8 @@ static void encode(void *context, fq_json_writer *out, const fq_row *row) {
     payment_encode(out, NULL, (const payment_row *)row);
 }
 
-// The rows that a list is made of when they are few and known: an order's attempts, or those that carry a reference.
+// The rows that a list is made of when they are few and known: an order's attempts, or those that
+// carry a reference.
 typedef struct {
     fq_row *rows[ATTEMPTS_MAX];
     size_t count;
@@ -119,9 +139,13 @@ static int newest_first(const void *left, const void *right) {
 static fq_err with_reference(few *list, fq_str reference) {
     const reference_hash hash = reference_hash_of(FQ_ID_payment, reference);
     referred at = {.low = hash.low};
-    FQ_TRY(list->call->service->engine->ops->reader_scan(
-        list->reader, &(fq_scan){.table = &reference_table, .above = hash.high - 1, .below = hash.high + 1, .forward = true,
-                                 .visit = note_reference, .context = &at}));
+    FQ_TRY(list->call->service->engine->ops->reader_scan(list->reader,
+                                                         &(fq_scan){.table = &reference_table,
+                                                                    .above = hash.high - 1,
+                                                                    .below = hash.high + 1,
+                                                                    .forward = true,
+                                                                    .visit = note_reference,
+                                                                    .context = &at}));
     qsort(at.ids, at.count, sizeof(at.ids[0]), newest_first);
     for (size_t i = 0; i < at.count; i++) {
         FQ_TRY(add(list, at.ids[i]));
@@ -133,13 +157,19 @@ fq_err payment_read_list(fq_call *call, fq_reader *reader) {
     payments_query query = {.page = {.limit = FQ_PAGE_LIMIT_DEFAULT}, .caller = call->caller};
     FQ_TRY(fq_call_query(call, &query_fields, &query));
     const uint64_t user = query.user_id.v ? query.user_id.v : call->caller.user.v;
-    fq_list_of list = {.table = &payment_table, .id_kind = FQ_ID_payment, .source_count = 1, .page = &query.page,
-                       .accept = accept, .encode = encode, .context = &query};
+    fq_list_of list = {.table = &payment_table,
+                       .id_kind = FQ_ID_payment,
+                       .source_count = 1,
+                       .page = &query.page,
+                       .accept = accept,
+                       .encode = encode,
+                       .context = &query};
     if (query.order_id.v || query.reference.len > 0) {
         few *found = FQ_NEW(call->arena, few);
         found->call = call;
         found->reader = reader;
-        FQ_TRY(query.order_id.v ? attempts_of(found, query.order_id) : with_reference(found, query.reference));
+        FQ_TRY(query.order_id.v ? attempts_of(found, query.order_id)
+                                : with_reference(found, query.reference));
         list.rows = found->rows;
         list.row_count = found->count;
         list.source_count = 0;

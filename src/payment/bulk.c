@@ -1,4 +1,5 @@
-// Many payments in one command: each decided as the single one is, in order; all or none where that was asked.
+// Many payments in one command: each decided as the single one is, in order; all or none where that
+// was asked.
 #include "payment/rows.h"
 #include "service/kept.h"
 
@@ -20,7 +21,8 @@ static void abort_others(payment_bulk *bulk, size_t refused) {
     }
 }
 
-// Facts may be missing in the middle: nothing of the command may then stand, since it comes again whole.
+// Facts may be missing in the middle: nothing of the command may then stand, since it comes again
+// whole.
 fq_err payment_decide_bulk(payment_bulk *bulk, fq_batch *batch) {
     size_t refused = bulk->count, made = 0;
     fq_batch_mark(batch);
@@ -74,7 +76,8 @@ static fq_err restore(fq_command *command, fq_batch *batch, const fq_row *record
     payment_bulk *bulk = (payment_bulk *)command;
     fq_kept_reader reader = fq_kept_read(record);
     for (size_t i = 0; i < bulk->count; i++) {
-        const fq_row *row = fq_kept_next(&reader, batch, &payment_table, command->arena, &bulk->items[i].outcome);
+        const fq_row *row =
+            fq_kept_next(&reader, batch, &payment_table, command->arena, &bulk->items[i].outcome);
         if (row) {
             memcpy(&bulk->items[i].pay.shown, row, sizeof(payment_row));
         }
@@ -83,4 +86,5 @@ static fq_err restore(fq_command *command, fq_batch *batch, const fq_row *record
 }
 
 static const char *const names[] = {"payments", "atomic", NULL};
-const fq_command_kind payment_bulk_kind = {"payment.bulk", 11, names, want, decide, want_again, restore};
+const fq_command_kind payment_bulk_kind = {"payment.bulk", 11,         names,  want,
+                                           decide,         want_again, restore};

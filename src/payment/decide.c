@@ -1,5 +1,5 @@
-// The rules of payments, refunds and top-ups. Pure: no I/O, clock, randomness. Each function refuses first, in the order
-// that the contract names, then changes; so none can half-fail.
+// The rules of payments, refunds and top-ups. Pure: no I/O, clock, randomness. Each function
+// refuses first, in the order that the contract names, then changes; so none can half-fail.
 //
 //     payment:  (new) --pay--> succeeded
 //               (new) --pay, manual--> authorized --capture--> succeeded
@@ -13,7 +13,8 @@ enum { BASIS_POINTS = 10000 };
 
 // --- what several rules share ---
 
-static fq_err see_parties(fq_batch *batch, fq_party_row *party, const fq_user_facts *facts, bool known) {
+static fq_err see_parties(fq_batch *batch, fq_party_row *party, const fq_user_facts *facts,
+                          bool known) {
     return fq_party_take(batch, party, known ? facts : NULL);
 }
 
@@ -23,7 +24,8 @@ static fq_money money_of(int64_t amount_minor, fq_currency currency) {
 
 // What the house keeps of a payment; never more than the payment.
 static int64_t fee_of(int64_t amount_minor, int64_t fee_bps) {
-    return amount_minor / BASIS_POINTS * fee_bps + amount_minor % BASIS_POINTS * fee_bps / BASIS_POINTS;
+    return amount_minor / BASIS_POINTS * fee_bps +
+           amount_minor % BASIS_POINTS * fee_bps / BASIS_POINTS;
 }
 
 static void take_reference(fq_batch *batch, reference_row *taken, uint64_t subject) {
@@ -60,7 +62,8 @@ static fq_guard_state guard_state(const guard_row *guard) {
 
 // --- pay ---
 
-// The order and both users are there and may be seen by the caller; the caller may pay; the roles allow it.
+// The order and both users are there and may be seen by the caller; the caller may pay; the roles
+// allow it.
 static fq_err check_who(payment_pay *pay, fq_batch *batch) {
     const fq_order_facts *order = &pay->facts.order;
     const fq_caller *by = &pay->base.by;
@@ -71,11 +74,13 @@ static fq_err check_who(payment_pay *pay, fq_batch *batch) {
         return fq_refuse(FQ_USER_NOT_FOUND, "user_id");
     }
     const uint64_t order_payer = order->payer.v ? order->payer.v : pay->payer_id.v;
-    if (!order->exists || !fq_scope_may_to(by, FQ_MAY_ORDER_SEE, (fq_sides){order->payee.v, order_payer})) {
+    if (!order->exists ||
+        !fq_scope_may_to(by, FQ_MAY_ORDER_SEE, (fq_sides){order->payee.v, order_payer})) {
         return fq_refuse(FQ_ORDER_NOT_FOUND, "order_id");
     }
     FQ_TRY(see_parties(batch, pay->payee, &pay->facts.payee, known));
-    if (!fq_scope_may_to(by, FQ_MAY_PAY, (fq_sides){0, pay->payer_id.v}) || !(pay->payer->roles & FQ_ROLE_PAYER)) {
+    if (!fq_scope_may_to(by, FQ_MAY_PAY, (fq_sides){0, pay->payer_id.v}) ||
+        !(pay->payer->roles & FQ_ROLE_PAYER)) {
         return fq_refuse(FQ_NOT_ALLOWED, "user_id");
     }
     return FQ_OK;
@@ -131,7 +136,8 @@ static void make_payment(payment_pay *pay, fq_batch *batch) {
     payment->manual = pay->capture != 0;
     payment->created_ms = fq_batch_now_ms(batch);
     payment->updated_ms = payment->created_ms;
-    payment->capture_before_ms = payment->manual ? payment->created_ms + pay->authorization_lifetime_ms : 0;
+    payment->capture_before_ms =
+        payment->manual ? payment->created_ms + pay->authorization_lifetime_ms : 0;
     payment->previous = pay->guard->payment_id;
     payment->reference = pay->reference;
     payment->metadata = pay->metadata;
@@ -140,22 +146,31 @@ static void make_payment(payment_pay *pay, fq_batch *batch) {
 }
 
 // Money to the payee, and the house's fee out of it.
-static void settle(fq_batch *batch, payment_row *payment, fq_account_row *from, fq_account_row *payee,
-                   fq_account_row *fees, fq_transfer_kind kind, int64_t amount_minor, int64_t fee_bps) {
-    book(batch, &(fq_transfer){.debit = from, .credit = payee, .amount = money_of(amount_minor, payment->currency),
-                               .kind = kind, .payment = payment->id.v, .subject = payment->id.v});
+static void settle(fq_batch *batch, payment_row *payment, fq_account_row *from,
+                   fq_account_row *payee, fq_account_row *fees, fq_transfer_kind kind,
+                   int64_t amount_minor, int64_t fee_bps) {
+    book(batch, &(fq_transfer){.debit = from,
+                               .credit = payee,
+                               .amount = money_of(amount_minor, payment->currency),
+                               .kind = kind,
+                               .payment = payment->id.v,
+                               .subject = payment->id.v});
     payment->captured_minor = amount_minor;
     payment->fee_minor = fee_of(amount_minor, fee_bps);
     if (payment->fee_minor > 0) {
-        book(batch, &(fq_transfer){.debit = payee, .credit = fees, .amount = money_of(payment->fee_minor, payment->currency),
-                                   .kind = FQ_TRANSFER_FEE, .payment = payment->id.v, .subject = payment->id.v});
+        book(batch, &(fq_transfer){.debit = payee,
+                                   .credit = fees,
+                                   .amount = money_of(payment->fee_minor, payment->currency),
+                                   .kind = FQ_TRANSFER_FEE,
+                                   .payment = payment->id.v,
+                                   .subject = payment->id.v});
     }
     payment->status = FQ_PAYMENT_IS_SUCCEEDED;
 }
 
 static void pay_at_once(payment_pay *pay, fq_batch *batch) {
-    settle(batch, pay->payment, pay->payer_available, pay->payee_available, pay->fees, FQ_TRANSFER_PAYMENT,
-           pay->amount_minor, pay->fee_bps);
+    settle(batch, pay->payment, pay->payer_available, pay->payee_available, pay->fees,
+           FQ_TRANSFER_PAYMENT, pay->amount_minor, pay->fee_bps);
     guard_set(batch, pay->guard, FQ_GUARD_PAID);
     pay->guard->paid_minor = pay->amount_minor;
     fq_tell(batch, &pay->base, FQ_PAYMENT_SUCCEEDED, pay->payment->id.v, 1, &pay->payment->row);
@@ -163,9 +178,12 @@ static void pay_at_once(payment_pay *pay, fq_batch *batch) {
 
 static void hold(payment_pay *pay, fq_batch *batch) {
     payment_row *payment = pay->payment;
-    book(batch, &(fq_transfer){.debit = pay->payer_available, .credit = pay->payer_held,
+    book(batch, &(fq_transfer){.debit = pay->payer_available,
+                               .credit = pay->payer_held,
                                .amount = money_of(pay->amount_minor, payment->currency),
-                               .kind = FQ_TRANSFER_HOLD, .payment = payment->id.v, .subject = payment->id.v});
+                               .kind = FQ_TRANSFER_HOLD,
+                               .payment = payment->id.v,
+                               .subject = payment->id.v});
     payment->status = FQ_PAYMENT_IS_AUTHORIZED;
     guard_set(batch, pay->guard, FQ_GUARD_HELD);
     fq_work_schedule(batch, payment->capture_before_ms, WORK_END_AUTHORIZATION, payment->id.v);
@@ -204,7 +222,8 @@ static fq_err check_change(const payment_change *change, fq_operation operation)
         return fq_refuse(FQ_PAYMENT_NOT_FOUND, NULL);
     }
     FQ_TRY(fq_scope_check(&change->base.by, FQ_MAY_PAYMENT_SEE, operation,
-                          (fq_sides){payment->payee_id.v, payment->payer_id.v}, FQ_PAYMENT_NOT_FOUND));
+                          (fq_sides){payment->payee_id.v, payment->payer_id.v},
+                          FQ_PAYMENT_NOT_FOUND));
     return payment->status == FQ_PAYMENT_IS_AUTHORIZED ? FQ_OK : fq_refuse(FQ_STATE_CONFLICT, NULL);
 }
 
@@ -221,9 +240,11 @@ static void change_payment(payment_change *change, fq_batch *batch, uint16_t eve
 
 static void release(payment_change *change, fq_batch *batch, int64_t amount_minor) {
     if (amount_minor > 0) {
-        book(batch, &(fq_transfer){.debit = change->payer_held, .credit = change->payer_available,
+        book(batch, &(fq_transfer){.debit = change->payer_held,
+                                   .credit = change->payer_available,
                                    .amount = money_of(amount_minor, change->payment->currency),
-                                   .kind = FQ_TRANSFER_RELEASE, .payment = change->payment->id.v,
+                                   .kind = FQ_TRANSFER_RELEASE,
+                                   .payment = change->payment->id.v,
                                    .subject = change->payment->id.v});
     }
 }
@@ -231,7 +252,8 @@ static void release(payment_change *change, fq_batch *batch, int64_t amount_mino
 fq_err payment_decide_capture(payment_change *change, fq_batch *batch) {
     payment_row *payment = change->payment;
     FQ_TRY(check_change(change, FQ_MAY_CAPTURE));
-    const int64_t amount_minor = change->amount_minor ? change->amount_minor : payment->amount_minor;
+    const int64_t amount_minor =
+        change->amount_minor ? change->amount_minor : payment->amount_minor;
     if (payment->capture_before_ms <= fq_batch_now_ms(batch)) {
         return fq_refuse(FQ_STATE_CONFLICT, NULL);
     }
@@ -243,8 +265,8 @@ fq_err payment_decide_capture(payment_change *change, fq_batch *batch) {
     }
     FQ_ASSERT(fq_account_covers(change->payer_held, payment->amount_minor));
     fq_row_touch(batch, &payment->row);
-    settle(batch, payment, change->payer_held, change->payee_available, change->fees, FQ_TRANSFER_CAPTURE,
-           amount_minor, change->fee_bps);
+    settle(batch, payment, change->payer_held, change->payee_available, change->fees,
+           FQ_TRANSFER_CAPTURE, amount_minor, change->fee_bps);
     release(change, batch, payment->amount_minor - amount_minor);
     guard_set(batch, change->guard, FQ_GUARD_PAID);
     change->guard->paid_minor = amount_minor;
@@ -286,7 +308,8 @@ static fq_err check_refund(const refund_create *refund, int64_t *out_amount_mino
         return fq_refuse(FQ_PAYMENT_NOT_FOUND, "payment_id");
     }
     FQ_TRY(fq_scope_check(&refund->base.by, FQ_MAY_PAYMENT_SEE, FQ_MAY_REFUND,
-                          (fq_sides){payment->payee_id.v, payment->payer_id.v}, FQ_PAYMENT_NOT_FOUND));
+                          (fq_sides){payment->payee_id.v, payment->payer_id.v},
+                          FQ_PAYMENT_NOT_FOUND));
     const int64_t left_minor = payment->captured_minor - payment->refunded_minor;
     FQ_ASSERT(left_minor >= 0);
     if (payment->status != FQ_PAYMENT_IS_SUCCEEDED || left_minor == 0) {
@@ -300,18 +323,24 @@ static fq_err check_refund(const refund_create *refund, int64_t *out_amount_mino
         return fq_refuse(FQ_REFERENCE_TAKEN, "reference");
     }
     int64_t both_minor;
-    if (!fq_add(refund->payee_pending->balance_minor, refund->payee_available->balance_minor, &both_minor) ||
+    if (!fq_add(refund->payee_pending->balance_minor, refund->payee_available->balance_minor,
+                &both_minor) ||
         both_minor < *out_amount_minor) {
         return fq_refuse(FQ_INSUFFICIENT_BALANCE, "amount");
     }
-    return fits(refund->payer_available, *out_amount_minor) ? FQ_OK : fq_refuse(FQ_STATE_CONFLICT, "amount");
+    return fits(refund->payer_available, *out_amount_minor)
+               ? FQ_OK
+               : fq_refuse(FQ_STATE_CONFLICT, "amount");
 }
 
-static void give_back(refund_create *refund, fq_batch *batch, fq_account_row *from, int64_t amount_minor) {
+static void give_back(refund_create *refund, fq_batch *batch, fq_account_row *from,
+                      int64_t amount_minor) {
     if (amount_minor > 0) {
-        book(batch, &(fq_transfer){.debit = from, .credit = refund->payer_available,
+        book(batch, &(fq_transfer){.debit = from,
+                                   .credit = refund->payer_available,
                                    .amount = money_of(amount_minor, refund->payment->currency),
-                                   .kind = FQ_TRANSFER_REFUND, .payment = refund->payment->id.v,
+                                   .kind = FQ_TRANSFER_REFUND,
+                                   .payment = refund->payment->id.v,
                                    .subject = refund->refund->id.v});
     }
 }
@@ -347,7 +376,8 @@ fq_err payment_decide_refund(refund_create *refund, fq_batch *batch) {
     refund->guard->refunded_minor += amount_minor;
     refund->guard->version++;
     FQ_ASSERT(payment->refunded_minor <= payment->captured_minor);
-    fq_tell(batch, &refund->base, FQ_PAYMENT_REFUNDED, payment->id.v, payment->version, &payment->row);
+    fq_tell(batch, &refund->base, FQ_PAYMENT_REFUNDED, payment->id.v, payment->version,
+            &payment->row);
     fq_tell(batch, &refund->base, FQ_REFUND_SUCCEEDED, row->id.v, 1, &row->row);
     refund->base.subject = row->id.v;
     refund->shown = *row;
@@ -359,7 +389,8 @@ fq_err payment_decide_refund(refund_create *refund, fq_batch *batch) {
 fq_err payment_decide_topup(topup_create *topup, fq_batch *batch) {
     const fq_sides sides = {topup->user_id.v, topup->user_id.v};
     FQ_TRY(see_parties(batch, topup->user, &topup->facts.payer, topup->facts.users_known));
-    FQ_TRY(fq_scope_check(&topup->base.by, FQ_MAY_USER_SEE, FQ_MAY_TOPUP_CREATE, sides, FQ_USER_NOT_FOUND));
+    FQ_TRY(fq_scope_check(&topup->base.by, FQ_MAY_USER_SEE, FQ_MAY_TOPUP_CREATE, sides,
+                          FQ_USER_NOT_FOUND));
     if (topup->user->status != FQ_USER_IS_ACTIVE) {
         return fq_refuse(FQ_USER_FROZEN, "user_id");
     }
@@ -381,9 +412,11 @@ fq_err payment_decide_topup(topup_create *topup, fq_batch *batch) {
     row->status = MOVE_IS_SUCCEEDED;
     row->version = 1;
     take_reference(batch, topup->taken, row->id.v);
-    book(batch, &(fq_transfer){.debit = topup->channel, .credit = topup->available,
+    book(batch, &(fq_transfer){.debit = topup->channel,
+                               .credit = topup->available,
                                .amount = money_of(topup->amount_minor, topup->currency),
-                               .kind = FQ_TRANSFER_TOPUP, .subject = row->id.v});
+                               .kind = FQ_TRANSFER_TOPUP,
+                               .subject = row->id.v});
     fq_tell(batch, &topup->base, FQ_TOPUP_SUCCEEDED, row->id.v, 1, &row->row);
     topup->base.subject = row->id.v;
     topup->shown = *row;
@@ -398,7 +431,8 @@ fq_err payment_decide_close_guard(guard_close *close, fq_batch *batch) {
     case FQ_GUARD_PAID:
         return fq_refuse(FQ_ORDER_ALREADY_PAID, NULL);
     case FQ_GUARD_HELD:
-        // The wish is kept although the answer is no; it is carried out when the attempt ends unpaid.
+        // The wish is kept although the answer is no; it is carried out when the attempt ends
+        // unpaid.
         fq_row_touch(batch, &guard->row);
         guard->wish = (uint8_t)close->state;
         return fq_refuse(FQ_ORDER_NOT_PAYABLE, NULL);

@@ -34,8 +34,8 @@ const char *move_status_text(move_status status) {
     return "";
 }
 
-static void put_common(fq_json_writer *out, fq_str reference, fq_str metadata, int64_t created_ms, int64_t updated_ms,
-                       uint64_t version) {
+static void put_common(fq_json_writer *out, fq_str reference, fq_str metadata, int64_t created_ms,
+                       int64_t updated_ms, uint64_t version) {
     if (reference.len > 0) {
         fq_json_put_text(out, "reference", reference);
     }

@@ -1,5 +1,5 @@
-// The fact stage: what a payment needs to know of other services before its writer can decide it. Asked for all at
-// once, for every command that waits.
+// The fact stage: what a payment needs to know of other services before its writer can decide it.
+// Asked for all at once, for every command that waits.
 #include "payment/rows.h"
 
 #include "base/metrics.h"
@@ -46,12 +46,14 @@ static bool next_need(walk *at, need *out) {
     return false;
 }
 
-// Does the command come back from the writer, because a user was not known there? Then users are asked for too.
+// Does the command come back from the writer, because a user was not known there? Then users are
+// asked for too.
 static bool wants_users(const payment_facts *facts) {
     return facts->order_known && !facts->users_known;
 }
 
-static fq_err ask_orders(fq_service *service, fq_arena *arena, const uint64_t *ids, payment_facts **facts, size_t count) {
+static fq_err ask_orders(fq_service *service, fq_arena *arena, const uint64_t *ids,
+                         payment_facts **facts, size_t count) {
     if (count == 0) {
         return FQ_OK;
     }
@@ -87,7 +89,8 @@ static fq_err find_orders(fq_service *service, fq_arena *arena, fq_command *list
     return ask_orders(service, arena, ids, facts, count);
 }
 
-static fq_err ask_users(fq_service *service, fq_arena *arena, const uint64_t *ids, fq_user_facts **out, size_t count) {
+static fq_err ask_users(fq_service *service, fq_arena *arena, const uint64_t *ids,
+                        fq_user_facts **out, size_t count) {
     if (count == 0) {
         return FQ_OK;
     }
@@ -139,7 +142,8 @@ void payment_resolve(void *context, fq_command *list) {
     fq_service *service = context;
     fq_arena arena;
     fq_arena_init(&arena, ARENA_BYTES_MAX);
-    // Users first, for those that came back because one was not known; orders then for the new ones.
+    // Users first, for those that came back because one was not known; orders then for the new
+    // ones.
     fq_err err = find_users(service, &arena, list);
     if (!err.code) {
         err = find_orders(service, &arena, list);
@@ -155,7 +159,8 @@ void payment_resolve(void *context, fq_command *list) {
 
 bool payment_submit(fq_service *service, fq_command *command) {
     const payment_state *state = service->state;
-    const bool needs_order = command->kind == &payment_pay_kind || command->kind == &payment_bulk_kind;
+    const bool needs_order =
+        command->kind == &payment_pay_kind || command->kind == &payment_bulk_kind;
     if (needs_order) {
         return fq_fact_stage_submit(state->stage, command);
     }
@@ -165,15 +170,18 @@ bool payment_submit(fq_service *service, fq_command *command) {
 static void count_payment(const payment_row *row) {
     char currency[4];
     fq_currency_text(row->currency, currency);
-    fq_metrics_add_to(FQ_METRIC_PAYMENTS, fq_str_of(payment_method_text((payment_method)row->method)),
-                      fq_str_of(payment_status_text((fq_payment_status)row->status)), fq_str_of(currency), 1);
+    fq_metrics_add_to(
+        FQ_METRIC_PAYMENTS, fq_str_of(payment_method_text((payment_method)row->method)),
+        fq_str_of(payment_status_text((fq_payment_status)row->status)), fq_str_of(currency), 1);
 }
 
 static void count(const fq_command *command) {
     if (command->replayed) {
-        fq_metrics_add_to(FQ_METRIC_IDEMPOTENT_REPLAYS, FQ_STR("payment"), FQ_STR(""), FQ_STR(""), 1);
+        fq_metrics_add_to(FQ_METRIC_IDEMPOTENT_REPLAYS, FQ_STR("payment"), FQ_STR(""), FQ_STR(""),
+                          1);
     } else if (command->outcome.code && command->kind == &payment_pay_kind) {
-        fq_metrics_add_to(FQ_METRIC_PAYMENTS_REFUSED, fq_str_of(fq_error_row_of(command->outcome.code)->name), FQ_STR(""),
+        fq_metrics_add_to(FQ_METRIC_PAYMENTS_REFUSED,
+                          fq_str_of(fq_error_row_of(command->outcome.code)->name), FQ_STR(""),
                           FQ_STR(""), 1);
     } else if (command->kind == &payment_pay_kind) {
         count_payment(&((const payment_pay *)command)->shown);
@@ -187,7 +195,8 @@ static void count(const fq_command *command) {
     }
 }
 
-// A command that met a user whom this service has never seen is sent to ask for him, and comes again.
+// A command that met a user whom this service has never seen is sent to ask for him, and comes
+// again.
 bool payment_returned(fq_service *service, fq_command *command) {
     const payment_state *state = service->state;
     if (command->outcome.code != FQ_FACT_MISSING) {

@@ -4,40 +4,130 @@
 
 #include <stdlib.h>
 
-// To add a route, add a row: who may (scope.h), the command with its decoder and encoder, or what reads.
+// To add a route, add a row: who may (scope.h), the command with its decoder and encoder, or what
+// reads.
 static const fq_route routes[] = {
-    {.method = FQ_POST, .path = "/v1/payments", .operation = FQ_MAY_PAY, .command = &payment_pay_kind,
-     .command_bytes = sizeof(payment_pay), .decode = payment_decode_pay, .encode = payment_encode_pay, .key_required = true},
-    {.method = FQ_POST, .path = "/payment/{order_id}", .operation = FQ_MAY_PAY, .command = &payment_pay_kind,
-     .command_bytes = sizeof(payment_pay), .decode = payment_decode_short, .encode = payment_encode_short, .short_form = true},
-    {.method = FQ_POST, .path = "/v1/payments/bulk", .operation = FQ_MAY_PAY, .command = &payment_bulk_kind,
-     .command_bytes = sizeof(payment_bulk), .decode = payment_decode_bulk, .encode = payment_encode_bulk,
-     .body_bytes_max = 1 << 20, .key_required = true},
-    {.method = FQ_POST, .path = "/v1/payments/{payment_id}/capture", .operation = FQ_MAY_CAPTURE, .command = &payment_capture_kind,
-     .command_bytes = sizeof(payment_change), .decode = payment_decode_capture, .encode = payment_encode_change,
-     .body_optional = true, .key_required = true},
-    {.method = FQ_POST, .path = "/v1/payments/{payment_id}/cancel", .operation = FQ_MAY_PAY, .command = &payment_cancel_kind,
-     .command_bytes = sizeof(payment_change), .decode = payment_decode_cancel, .encode = payment_encode_change, .body_optional = true},
-    {.method = FQ_GET, .path = "/v1/payments", .operation = FQ_MAY_PAYMENT_SEE, .read = payment_read_list},
-    {.method = FQ_GET, .path = "/v1/payments/{payment_id}", .operation = FQ_MAY_PAYMENT_SEE, .read = payment_read_one},
-    {.method = FQ_GET, .path = "/v1/payments/{payment_id}/entries", .operation = FQ_MAY_PAYMENT_SEE, .read = payment_read_entries},
-    {.method = FQ_POST, .path = "/v1/refunds", .operation = FQ_MAY_REFUND, .command = &refund_create_kind,
-     .command_bytes = sizeof(refund_create), .decode = refund_decode_create, .encode = refund_encode_create, .key_required = true},
-    {.method = FQ_GET, .path = "/v1/refunds", .operation = FQ_MAY_PAYMENT_SEE, .read = refund_read_list},
-    {.method = FQ_GET, .path = "/v1/refunds/{refund_id}", .operation = FQ_MAY_PAYMENT_SEE, .read = refund_read_one},
-    {.method = FQ_POST, .path = "/v1/topups", .operation = FQ_MAY_TOPUP_CREATE, .command = &topup_create_kind,
-     .command_bytes = sizeof(topup_create), .decode = topup_decode_create, .encode = topup_encode_create, .key_required = true},
-    {.method = FQ_GET, .path = "/v1/topups", .operation = FQ_MAY_TOPUP_SEE, .read = topup_read_list},
-    {.method = FQ_GET, .path = "/v1/topups/{topup_id}", .operation = FQ_MAY_TOPUP_SEE, .read = topup_read_one},
-    {.method = FQ_GET, .path = "/v1/users/{user_id}/balances", .operation = FQ_MAY_ACCOUNT_SEE, .read = ledger_read_balances},
-    {.method = FQ_GET, .path = "/v1/accounts", .operation = FQ_MAY_ACCOUNT_SEE, .read = ledger_read_accounts},
-    {.method = FQ_GET, .path = "/v1/accounts/{account_id}", .operation = FQ_MAY_ACCOUNT_SEE, .read = ledger_read_account},
-    {.method = FQ_GET, .path = "/v1/accounts/{account_id}/entries", .operation = FQ_MAY_ACCOUNT_SEE, .read = ledger_read_entries},
-    {.method = FQ_POST, .path = "/internal/payment/guards", .read = internal_read_guards, .house_only = true},
-    {.method = FQ_POST, .path = "/internal/payment/close_order", .command = &guard_close_kind, .command_bytes = sizeof(guard_close),
-     .decode = internal_decode_close_order, .encode = internal_encode_close_order, .house_only = true},
-    {.method = FQ_POST, .path = "/internal/payment/close_user", .read = internal_read_close_user, .house_only = true},
-    {.method = FQ_POST, .path = "/internal/payment/followed", .read = internal_read_followed, .house_only = true},
+    {.method = FQ_POST,
+     .path = "/v1/payments",
+     .operation = FQ_MAY_PAY,
+     .command = &payment_pay_kind,
+     .command_bytes = sizeof(payment_pay),
+     .decode = payment_decode_pay,
+     .encode = payment_encode_pay,
+     .key_required = true},
+    {.method = FQ_POST,
+     .path = "/payment/{order_id}",
+     .operation = FQ_MAY_PAY,
+     .command = &payment_pay_kind,
+     .command_bytes = sizeof(payment_pay),
+     .decode = payment_decode_short,
+     .encode = payment_encode_short,
+     .short_form = true},
+    {.method = FQ_POST,
+     .path = "/v1/payments/bulk",
+     .operation = FQ_MAY_PAY,
+     .command = &payment_bulk_kind,
+     .command_bytes = sizeof(payment_bulk),
+     .decode = payment_decode_bulk,
+     .encode = payment_encode_bulk,
+     .body_bytes_max = 1 << 20,
+     .key_required = true},
+    {.method = FQ_POST,
+     .path = "/v1/payments/{payment_id}/capture",
+     .operation = FQ_MAY_CAPTURE,
+     .command = &payment_capture_kind,
+     .command_bytes = sizeof(payment_change),
+     .decode = payment_decode_capture,
+     .encode = payment_encode_change,
+     .body_optional = true,
+     .key_required = true},
+    {.method = FQ_POST,
+     .path = "/v1/payments/{payment_id}/cancel",
+     .operation = FQ_MAY_PAY,
+     .command = &payment_cancel_kind,
+     .command_bytes = sizeof(payment_change),
+     .decode = payment_decode_cancel,
+     .encode = payment_encode_change,
+     .body_optional = true},
+    {.method = FQ_GET,
+     .path = "/v1/payments",
+     .operation = FQ_MAY_PAYMENT_SEE,
+     .read = payment_read_list},
+    {.method = FQ_GET,
+     .path = "/v1/payments/{payment_id}",
+     .operation = FQ_MAY_PAYMENT_SEE,
+     .read = payment_read_one},
+    {.method = FQ_GET,
+     .path = "/v1/payments/{payment_id}/entries",
+     .operation = FQ_MAY_PAYMENT_SEE,
+     .read = payment_read_entries},
+    {.method = FQ_POST,
+     .path = "/v1/refunds",
+     .operation = FQ_MAY_REFUND,
+     .command = &refund_create_kind,
+     .command_bytes = sizeof(refund_create),
+     .decode = refund_decode_create,
+     .encode = refund_encode_create,
+     .key_required = true},
+    {.method = FQ_GET,
+     .path = "/v1/refunds",
+     .operation = FQ_MAY_PAYMENT_SEE,
+     .read = refund_read_list},
+    {.method = FQ_GET,
+     .path = "/v1/refunds/{refund_id}",
+     .operation = FQ_MAY_PAYMENT_SEE,
+     .read = refund_read_one},
+    {.method = FQ_POST,
+     .path = "/v1/topups",
+     .operation = FQ_MAY_TOPUP_CREATE,
+     .command = &topup_create_kind,
+     .command_bytes = sizeof(topup_create),
+     .decode = topup_decode_create,
+     .encode = topup_encode_create,
+     .key_required = true},
+    {.method = FQ_GET,
+     .path = "/v1/topups",
+     .operation = FQ_MAY_TOPUP_SEE,
+     .read = topup_read_list},
+    {.method = FQ_GET,
+     .path = "/v1/topups/{topup_id}",
+     .operation = FQ_MAY_TOPUP_SEE,
+     .read = topup_read_one},
+    {.method = FQ_GET,
+     .path = "/v1/users/{user_id}/balances",
+     .operation = FQ_MAY_ACCOUNT_SEE,
+     .read = ledger_read_balances},
+    {.method = FQ_GET,
+     .path = "/v1/accounts",
+     .operation = FQ_MAY_ACCOUNT_SEE,
+     .read = ledger_read_accounts},
+    {.method = FQ_GET,
+     .path = "/v1/accounts/{account_id}",
+     .operation = FQ_MAY_ACCOUNT_SEE,
+     .read = ledger_read_account},
+    {.method = FQ_GET,
+     .path = "/v1/accounts/{account_id}/entries",
+     .operation = FQ_MAY_ACCOUNT_SEE,
+     .read = ledger_read_entries},
+    {.method = FQ_POST,
+     .path = "/internal/payment/guards",
+     .read = internal_read_guards,
+     .house_only = true},
+    {.method = FQ_POST,
+     .path = "/internal/payment/close_order",
+     .command = &guard_close_kind,
+     .command_bytes = sizeof(guard_close),
+     .decode = internal_decode_close_order,
+     .encode = internal_encode_close_order,
+     .house_only = true},
+    {.method = FQ_POST,
+     .path = "/internal/payment/close_user",
+     .read = internal_read_close_user,
+     .house_only = true},
+    {.method = FQ_POST,
+     .path = "/internal/payment/followed",
+     .read = internal_read_followed,
+     .house_only = true},
     FQ_EVENTS_ROUTE("payment"),
 };
 
@@ -90,18 +180,24 @@ static fq_sides sides_of_guard(const fq_row *row) {
 }
 
 static const fq_event_type events[] = {
-    {FQ_PAYMENT_AUTHORIZED, "payment.authorized", &payment_table, FQ_ID_payment, show_payment, sides_of_payment},
-    {FQ_PAYMENT_SUCCEEDED, "payment.succeeded", &payment_table, FQ_ID_payment, show_payment, sides_of_payment},
-    {FQ_PAYMENT_CANCELLED, "payment.cancelled", &payment_table, FQ_ID_payment, show_payment, sides_of_payment},
-    {FQ_PAYMENT_REFUNDED, "payment.refunded", &payment_table, FQ_ID_payment, show_payment, sides_of_payment},
+    {FQ_PAYMENT_AUTHORIZED, "payment.authorized", &payment_table, FQ_ID_payment, show_payment,
+     sides_of_payment},
+    {FQ_PAYMENT_SUCCEEDED, "payment.succeeded", &payment_table, FQ_ID_payment, show_payment,
+     sides_of_payment},
+    {FQ_PAYMENT_CANCELLED, "payment.cancelled", &payment_table, FQ_ID_payment, show_payment,
+     sides_of_payment},
+    {FQ_PAYMENT_REFUNDED, "payment.refunded", &payment_table, FQ_ID_payment, show_payment,
+     sides_of_payment},
     {FQ_GUARD_CLOSED, "order_guard.closed", &guard_table, FQ_ID_order, show_guard, sides_of_guard},
-    {FQ_REFUND_SUCCEEDED, "refund.succeeded", &refund_table, FQ_ID_refund, show_refund, sides_of_refund},
+    {FQ_REFUND_SUCCEEDED, "refund.succeeded", &refund_table, FQ_ID_refund, show_refund,
+     sides_of_refund},
     {FQ_TOPUP_SUCCEEDED, "topup.succeeded", &topup_table, FQ_ID_topup, show_topup, sides_of_topup},
 };
 
 // --- timers ---
 
-static fq_command *end_authorization(fq_service *service, fq_arena *arena, const fq_work_row *work) {
+static fq_command *end_authorization(fq_service *service, fq_arena *arena,
+                                     const fq_work_row *work) {
     (void)service;
     payment_change *change = FQ_NEW(arena, payment_change);
     change->base = (fq_command){.kind = &payment_cancel_kind, .arena = arena, .units = 1};
@@ -110,15 +206,18 @@ static fq_command *end_authorization(fq_service *service, fq_arena *arena, const
     return &change->base;
 }
 
-static const fq_work_kind work[] = {{WORK_END_AUTHORIZATION, "payment.end_authorization", end_authorization}};
+static const fq_work_kind work[] = {
+    {WORK_END_AUTHORIZATION, "payment.end_authorization", end_authorization}};
 
-static const fq_follow_rule follows[] = {{FQ_SERVICE_USER, fq_party_follow_want, fq_party_follow_decide}};
+static const fq_follow_rule follows[] = {
+    {FQ_SERVICE_USER, fq_party_follow_want, fq_party_follow_decide}};
 
 static fq_err open_service(fq_service *service) {
     payment_state *state = calloc(1, sizeof(*state));
     FQ_ASSERT(state != NULL);
     service->state = state;
-    return fq_fact_stage_make(payment_resolve, service, (uint32_t)service->settings->store_queue_max, &state->stage);
+    return fq_fact_stage_make(payment_resolve, service,
+                              (uint32_t)service->settings->store_queue_max, &state->stage);
 }
 
 static void close_service(fq_service *service) {

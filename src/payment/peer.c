@@ -1,5 +1,5 @@
-// What other services may ask of this one (payment.h): in this process by reading and by commands, elsewhere over HTTP;
-// and the routes that answer the latter. No rules.
+// What other services may ask of this one (payment.h): in this process by reading and by commands,
+// elsewhere over HTTP; and the routes that answer the latter. No rules.
 #include "payment/rows.h"
 #include "service/follow.h"
 
@@ -9,7 +9,8 @@ enum { IDS_MAX = 1000, ARENA_BYTES_MAX = 4 << 20 };
 
 // --- guards ---
 
-static fq_err load_guards(const fq_engine *engine, fq_reader *reader, fq_arena *arena, const uint64_t *ids, size_t count, fq_guard_facts *out) {
+static fq_err load_guards(const fq_engine *engine, fq_reader *reader, fq_arena *arena,
+                          const uint64_t *ids, size_t count, fq_guard_facts *out) {
     // In key order, each once: what the engines ask for.
     fq_batch *batch = fq_batch_make(arena, NULL, 0);
     guard_row **rows = FQ_NEW_ARRAY(arena, guard_row *, count);
@@ -20,17 +21,19 @@ static fq_err load_guards(const fq_engine *engine, fq_reader *reader, fq_arena *
     fq_row_list wanted;
     fq_batch_wanted(batch, &table, 1, &wanted);
     if (wanted.count > 0) {
-        FQ_TRY(engine->ops->reader_load(reader, arena, &(fq_row_group){table, wanted.rows, wanted.count}, 1));
+        FQ_TRY(engine->ops->reader_load(reader, arena,
+                                        &(fq_row_group){table, wanted.rows, wanted.count}, 1));
     }
     for (size_t i = 0; i < count; i++) {
         const bool there = rows[i]->row.state != FQ_ROW_ABSENT;
-        out[i] = (fq_guard_facts){there ? (fq_guard_state)rows[i]->state : FQ_GUARD_OPEN, rows[i]->paid_minor,
-                                  rows[i]->refunded_minor, rows[i]->version};
+        out[i] = (fq_guard_facts){there ? (fq_guard_state)rows[i]->state : FQ_GUARD_OPEN,
+                                  rows[i]->paid_minor, rows[i]->refunded_minor, rows[i]->version};
     }
     return FQ_OK;
 }
 
-static fq_err local_guards(fq_service *service, fq_arena *arena, const uint64_t *ids, size_t count, fq_guard_facts *out) {
+static fq_err local_guards(fq_service *service, fq_arena *arena, const uint64_t *ids, size_t count,
+                           fq_guard_facts *out) {
     fq_reader *reader;
     FQ_TRY(fq_reader_pool_borrow(service->readers, &reader));
     fq_err err = service->engine->ops->reader_begin(reader);
@@ -58,20 +61,23 @@ static fq_str ids_body(fq_arena *arena, const uint64_t *ids, size_t count) {
     return fq_buffer_str(&body);
 }
 
-fq_err fq_payment_guards_of(const fq_peers *peers, fq_arena *arena, const uint64_t *order_ids, size_t count,
-                            fq_guard_facts *out) {
+fq_err fq_payment_guards_of(const fq_peers *peers, fq_arena *arena, const uint64_t *order_ids,
+                            size_t count, fq_guard_facts *out) {
     FQ_ASSERT(count <= IDS_MAX);
     fq_service *local = peers->peer[FQ_SERVICE_PAYMENT].local;
     if (local) {
         return local_guards(local, arena, order_ids, count, out);
     }
     const fq_json *answer;
-    FQ_TRY(fq_peer_call(peers, FQ_SERVICE_PAYMENT, "/internal/payment/guards", ids_body(arena, order_ids, count), arena, &answer));
+    FQ_TRY(fq_peer_call(peers, FQ_SERVICE_PAYMENT, "/internal/payment/guards",
+                        ids_body(arena, order_ids, count), arena, &answer));
     const fq_json *guards = fq_json_member(answer, "guards");
     size_t i = 0;
-    for (const fq_json *guard = guards ? guards->first : NULL; guard && i < count; guard = guard->next) {
-        out[i++] = (fq_guard_facts){(fq_guard_state)integer_of(guard, "state"), integer_of(guard, "paid"),
-                                    integer_of(guard, "refunded"), (uint64_t)integer_of(guard, "version")};
+    for (const fq_json *guard = guards ? guards->first : NULL; guard && i < count;
+         guard = guard->next) {
+        out[i++] =
+            (fq_guard_facts){(fq_guard_state)integer_of(guard, "state"), integer_of(guard, "paid"),
+                             integer_of(guard, "refunded"), (uint64_t)integer_of(guard, "version")};
     }
     return i == count ? FQ_OK : fq_refuse(FQ_UNAVAILABLE, NULL);
 }
@@ -80,7 +86,8 @@ typedef struct {
     const fq_json *ids;
 } ids_query;
 
-static const fq_field ids_rows[] = {{.name = "ids", .kind = FQ_FIELD_VALUE, .required = true, .offset = FQ_AT(ids_query, ids)}};
+static const fq_field ids_rows[] = {
+    {.name = "ids", .kind = FQ_FIELD_VALUE, .required = true, .offset = FQ_AT(ids_query, ids)}};
 static const fq_fields ids_fields = FQ_FIELDS(ids_rows, ids_query);
 
 fq_err internal_read_guards(fq_call *call, fq_reader *reader) {
@@ -121,12 +128,16 @@ fq_err fq_payment_close_order(const fq_peers *peers, fq_order_id order, fq_guard
     fq_service *local = peers->peer[FQ_SERVICE_PAYMENT].local;
     fq_err err;
     if (local) {
-        guard_close close = {.base = {.kind = &guard_close_kind, .arena = &arena, .units = 1}, .order_id = order, .state = state};
+        guard_close close = {.base = {.kind = &guard_close_kind, .arena = &arena, .units = 1},
+                             .order_id = order,
+                             .state = state};
         err = fq_writer_run(local->writer, &close.base);
     } else {
         const fq_json *answer;
-        const fq_str body = fq_arena_printf(&arena, "{\"id\":%lld,\"state\":%d}", (long long)order.v, (int)state);
-        err = fq_peer_call(peers, FQ_SERVICE_PAYMENT, "/internal/payment/close_order", body, &arena, &answer);
+        const fq_str body =
+            fq_arena_printf(&arena, "{\"id\":%lld,\"state\":%d}", (long long)order.v, (int)state);
+        err = fq_peer_call(peers, FQ_SERVICE_PAYMENT, "/internal/payment/close_order", body, &arena,
+                           &answer);
     }
     fq_arena_free(&arena);
     return (fq_err){.code = err.code};
@@ -137,8 +148,17 @@ typedef struct {
 } close_query;
 
 static const fq_field close_rows[] = {
-    {.name = "id", .kind = FQ_FIELD_INTEGER, .required = true, .minimum = 1, .maximum = INT64_MAX, .offset = FQ_AT(close_query, id)},
-    {.name = "state", .kind = FQ_FIELD_INTEGER, .minimum = FQ_GUARD_CANCELLED, .maximum = FQ_GUARD_EXPIRED, .offset = FQ_AT(close_query, state)},
+    {.name = "id",
+     .kind = FQ_FIELD_INTEGER,
+     .required = true,
+     .minimum = 1,
+     .maximum = INT64_MAX,
+     .offset = FQ_AT(close_query, id)},
+    {.name = "state",
+     .kind = FQ_FIELD_INTEGER,
+     .minimum = FQ_GUARD_CANCELLED,
+     .maximum = FQ_GUARD_EXPIRED,
+     .offset = FQ_AT(close_query, state)},
 };
 static const fq_fields close_fields = FQ_FIELDS(close_rows, close_query);
 
@@ -163,10 +183,14 @@ fq_err internal_encode_close_order(fq_call *call, const fq_command *command) {
     return answer_done(call);
 }
 
-// --- closing a user: his copy here first, so that nothing comes in; then his balances; open again if there are any ---
+// --- closing a user: his copy here first, so that nothing comes in; then his balances; open again
+// if there are any ---
 
-static fq_err set_closed(fq_service *service, fq_arena *arena, const fq_user_facts *facts, bool closed) {
-    party_close close = {.base = {.kind = &party_close_kind, .arena = arena, .units = 1}, .user_id = facts->id, .closed = closed,
+static fq_err set_closed(fq_service *service, fq_arena *arena, const fq_user_facts *facts,
+                         bool closed) {
+    party_close close = {.base = {.kind = &party_close_kind, .arena = arena, .units = 1},
+                         .user_id = facts->id,
+                         .closed = closed,
                          .facts = {.payer = *facts, .users_known = true}};
     return fq_writer_run(service->writer, &close.base);
 }
@@ -182,9 +206,12 @@ static fq_err look_for_money(fq_service *service, fq_user_id user, bool *out) {
     FQ_TRY(fq_reader_pool_borrow(service->readers, &reader));
     fq_err err = service->engine->ops->reader_begin(reader);
     if (!err.code) {
-        err = service->engine->ops->reader_scan(reader, &(fq_scan){.table = &fq_account_table, .above = user.v - 1,
-                                                                   .below = user.v + 1, .forward = true,
-                                                                   .visit = has_money, .context = out});
+        err = service->engine->ops->reader_scan(reader, &(fq_scan){.table = &fq_account_table,
+                                                                   .above = user.v - 1,
+                                                                   .below = user.v + 1,
+                                                                   .forward = true,
+                                                                   .visit = has_money,
+                                                                   .context = out});
         service->engine->ops->reader_end(reader);
     }
     fq_reader_pool_return(service->readers, reader);
@@ -212,9 +239,11 @@ fq_err fq_payment_close_user(const fq_peers *peers, fq_user_id user) {
     fq_arena_init(&arena, ARENA_BYTES_MAX);
     fq_service *local = peers->peer[FQ_SERVICE_PAYMENT].local;
     const fq_json *answer;
-    const fq_err err = local ? close_user(local, &arena, user)
-                             : fq_peer_call(peers, FQ_SERVICE_PAYMENT, "/internal/payment/close_user",
-                                            fq_arena_printf(&arena, "{\"id\":%lld}", (long long)user.v), &arena, &answer);
+    const fq_err err =
+        local ? close_user(local, &arena, user)
+              : fq_peer_call(peers, FQ_SERVICE_PAYMENT, "/internal/payment/close_user",
+                             fq_arena_printf(&arena, "{\"id\":%lld}", (long long)user.v), &arena,
+                             &answer);
     fq_arena_free(&arena);
     return (fq_err){.code = err.code};
 }
@@ -238,7 +267,8 @@ fq_err fq_payment_followed_users(const fq_peers *peers, uint64_t *out_position) 
     fq_arena arena;
     fq_arena_init(&arena, ARENA_BYTES_MAX);
     const fq_json *answer;
-    const fq_err err = fq_peer_call(peers, FQ_SERVICE_PAYMENT, "/internal/payment/followed", FQ_STR("{}"), &arena, &answer);
+    const fq_err err = fq_peer_call(peers, FQ_SERVICE_PAYMENT, "/internal/payment/followed",
+                                    FQ_STR("{}"), &arena, &answer);
     if (!err.code) {
         *out_position = (uint64_t)integer_of(answer, "position");
     }

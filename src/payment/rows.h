@@ -22,9 +22,9 @@ typedef enum {
 } payment_method;
 
 // Of refunds and top-ups; stored, name, wire.
-#define MOVE_STATUSES(X)                       \
-    X(1, MOVE_IS_PROCESSING, "processing")     \
-    X(2, MOVE_IS_SUCCEEDED, "succeeded")       \
+#define MOVE_STATUSES(X)                   \
+    X(1, MOVE_IS_PROCESSING, "processing") \
+    X(2, MOVE_IS_SUCCEEDED, "succeeded")   \
     X(3, MOVE_IS_FAILED, "failed")
 typedef enum {
 #define X(stored, name, wire) name = stored,
@@ -36,7 +36,8 @@ const char *payment_status_text(fq_payment_status status);
 const char *payment_method_text(payment_method method);
 const char *move_status_text(move_status status);
 
-// `previous` is the attempt before this one for the same order: from the guard back, they are all found.
+// `previous` is the attempt before this one for the same order: from the guard back, they are all
+// found.
 // Its told columns begin as told.h promises.
 #define PAYMENT_COLUMNS(C, R)                  \
     C(R, fq_payment_id, id, FQ_KEY)            \
@@ -61,56 +62,57 @@ const char *move_status_text(move_status status);
 FQ_ROW(payment_row, PAYMENT_COLUMNS)
 extern const fq_table payment_table;
 
-// Decides whether an order can be paid. `wish` is the state it is to take when the attempt under way ends unpaid.
-#define GUARD_COLUMNS(C, R)                    \
-    C(R, fq_order_id, order_id, FQ_KEY)        \
-    C(R, uint8_t, state, FQ_CHANGES)           \
-    C(R, uint8_t, wish, FQ_CHANGES)            \
+// Decides whether an order can be paid. `wish` is the state it is to take when the attempt under
+// way ends unpaid.
+#define GUARD_COLUMNS(C, R)                     \
+    C(R, fq_order_id, order_id, FQ_KEY)         \
+    C(R, uint8_t, state, FQ_CHANGES)            \
+    C(R, uint8_t, wish, FQ_CHANGES)             \
     C(R, fq_payment_id, payment_id, FQ_CHANGES) \
-    C(R, int64_t, paid_minor, FQ_CHANGES)      \
-    C(R, int64_t, refunded_minor, FQ_CHANGES)  \
+    C(R, int64_t, paid_minor, FQ_CHANGES)       \
+    C(R, int64_t, refunded_minor, FQ_CHANGES)   \
     C(R, uint64_t, version, FQ_CHANGES)
 FQ_ROW(guard_row, GUARD_COLUMNS)
 extern const fq_table guard_table;
 
-#define REFUND_COLUMNS(C, R)                   \
-    C(R, fq_refund_id, id, FQ_KEY)             \
-    C(R, fq_payment_id, payment_id, FQ_FIXED)  \
-    C(R, fq_user_id, payer_id, FQ_FIXED)       \
-    C(R, fq_user_id, payee_id, FQ_FIXED)       \
-    C(R, int64_t, amount_minor, FQ_FIXED)      \
-    C(R, fq_currency, currency, FQ_FIXED)      \
-    C(R, int64_t, created_ms, FQ_FIXED)        \
-    C(R, fq_str, reason, FQ_FIXED)             \
-    C(R, fq_str, reference, FQ_FIXED)          \
-    C(R, fq_str, metadata, FQ_FIXED)           \
-    C(R, uint8_t, status, FQ_CHANGES)          \
-    C(R, int64_t, updated_ms, FQ_CHANGES)      \
+#define REFUND_COLUMNS(C, R)                  \
+    C(R, fq_refund_id, id, FQ_KEY)            \
+    C(R, fq_payment_id, payment_id, FQ_FIXED) \
+    C(R, fq_user_id, payer_id, FQ_FIXED)      \
+    C(R, fq_user_id, payee_id, FQ_FIXED)      \
+    C(R, int64_t, amount_minor, FQ_FIXED)     \
+    C(R, fq_currency, currency, FQ_FIXED)     \
+    C(R, int64_t, created_ms, FQ_FIXED)       \
+    C(R, fq_str, reason, FQ_FIXED)            \
+    C(R, fq_str, reference, FQ_FIXED)         \
+    C(R, fq_str, metadata, FQ_FIXED)          \
+    C(R, uint8_t, status, FQ_CHANGES)         \
+    C(R, int64_t, updated_ms, FQ_CHANGES)     \
     C(R, uint64_t, version, FQ_CHANGES)
 FQ_ROW(refund_row, REFUND_COLUMNS)
 extern const fq_table refund_table;
 
-#define TOPUP_COLUMNS(C, R)                    \
-    C(R, fq_topup_id, id, FQ_KEY)              \
-    C(R, fq_user_id, user_id, FQ_FIXED)        \
-    C(R, int64_t, amount_minor, FQ_FIXED)      \
-    C(R, fq_currency, currency, FQ_FIXED)      \
-    C(R, uint8_t, method, FQ_FIXED)            \
-    C(R, int64_t, created_ms, FQ_FIXED)        \
-    C(R, fq_str, reference, FQ_FIXED)          \
-    C(R, fq_str, metadata, FQ_FIXED)           \
-    C(R, uint8_t, status, FQ_CHANGES)          \
-    C(R, int64_t, updated_ms, FQ_CHANGES)      \
+#define TOPUP_COLUMNS(C, R)               \
+    C(R, fq_topup_id, id, FQ_KEY)         \
+    C(R, fq_user_id, user_id, FQ_FIXED)   \
+    C(R, int64_t, amount_minor, FQ_FIXED) \
+    C(R, fq_currency, currency, FQ_FIXED) \
+    C(R, uint8_t, method, FQ_FIXED)       \
+    C(R, int64_t, created_ms, FQ_FIXED)   \
+    C(R, fq_str, reference, FQ_FIXED)     \
+    C(R, fq_str, metadata, FQ_FIXED)      \
+    C(R, uint8_t, status, FQ_CHANGES)     \
+    C(R, int64_t, updated_ms, FQ_CHANGES) \
     C(R, uint64_t, version, FQ_CHANGES)
 FQ_ROW(topup_row, TOPUP_COLUMNS)
 extern const fq_table topup_table;
 
-// Which resource of a payee carries a reference; written only where one was given. The hash is of the resource's kind
-// and the text.
-#define REFERENCE_COLUMNS(C, R)            \
-    C(R, uint64_t, hash_high, FQ_KEY)      \
-    C(R, uint64_t, hash_low, FQ_KEY)       \
-    C(R, uint64_t, owner, FQ_KEY)          \
+// Which resource of a payee carries a reference; written only where one was given. The hash is of
+// the resource's kind and the text.
+#define REFERENCE_COLUMNS(C, R)       \
+    C(R, uint64_t, hash_high, FQ_KEY) \
+    C(R, uint64_t, hash_low, FQ_KEY)  \
+    C(R, uint64_t, owner, FQ_KEY)     \
     C(R, uint64_t, subject, FQ_FIXED)
 FQ_ROW(reference_row, REFERENCE_COLUMNS)
 extern const fq_table reference_table;
@@ -120,10 +122,10 @@ typedef struct {
 } reference_hash;
 reference_hash reference_hash_of(fq_id_kind kind, fq_str reference);
 
-extern const fq_index payment_by_payer, payment_by_payee, refund_by_payment, refund_by_payer, refund_by_payee, topup_by_user,
-    transfer_by_debit, transfer_by_credit, transfer_by_payment;
+extern const fq_index payment_by_payer, payment_by_payee, refund_by_payment, refund_by_payer,
+    refund_by_payee, topup_by_user, transfer_by_debit, transfer_by_credit, transfer_by_payment;
 
-typedef enum { WORK_END_AUTHORIZATION = 1, WORK_FORGET_REQUESTS = 2 } payment_work;
+typedef enum { WORK_END_AUTHORIZATION = 1 } payment_work;
 
 // --- commands; each begins with what was asked and ends with what is shown ---
 
@@ -223,8 +225,8 @@ typedef struct {
     fq_party_row *user;
 } party_close;
 
-extern const fq_command_kind payment_pay_kind, payment_bulk_kind, payment_capture_kind, payment_cancel_kind, refund_create_kind,
-    topup_create_kind, guard_close_kind, party_close_kind;
+extern const fq_command_kind payment_pay_kind, payment_bulk_kind, payment_capture_kind,
+    payment_cancel_kind, refund_create_kind, topup_create_kind, guard_close_kind, party_close_kind;
 
 // --- rules (decide.c, decide_bulk.c) ---
 
@@ -259,7 +261,8 @@ void topup_encode(fq_json_writer *out, const char *name, const topup_row *row);
 
 // --- routes, by noun ---
 
-extern const fq_choice payment_method_choices[], payment_capture_choices[], payment_status_choices[], move_status_choices[];
+extern const fq_choice payment_method_choices[], payment_capture_choices[],
+    payment_status_choices[], move_status_choices[];
 extern const fq_fields payment_pay_fields;
 extern const char *const payment_pay_names[];
 

@@ -4,13 +4,17 @@
 #include "service/worker.h"
 
 static const fq_column payment_columns[] = {FQ_COLUMNS(payment_row, PAYMENT_COLUMNS)};
-const fq_table payment_table = {.name = "payment", .key_count = 1, FQ_TABLE_OF(payment_row, payment_columns)};
+const fq_table payment_table = {
+    .name = "payment", .key_count = 1, FQ_TABLE_OF(payment_row, payment_columns)};
 static const fq_column guard_columns[] = {FQ_COLUMNS(guard_row, GUARD_COLUMNS)};
-const fq_table guard_table = {.name = "guard", .key_count = 1, FQ_TABLE_OF(guard_row, guard_columns)};
+const fq_table guard_table = {
+    .name = "guard", .key_count = 1, FQ_TABLE_OF(guard_row, guard_columns)};
 static const fq_column refund_columns[] = {FQ_COLUMNS(refund_row, REFUND_COLUMNS)};
-const fq_table refund_table = {.name = "refund", .key_count = 1, FQ_TABLE_OF(refund_row, refund_columns)};
+const fq_table refund_table = {
+    .name = "refund", .key_count = 1, FQ_TABLE_OF(refund_row, refund_columns)};
 static const fq_column topup_columns[] = {FQ_COLUMNS(topup_row, TOPUP_COLUMNS)};
-const fq_table topup_table = {.name = "topup", .key_count = 1, FQ_TABLE_OF(topup_row, topup_columns)};
+const fq_table topup_table = {
+    .name = "topup", .key_count = 1, FQ_TABLE_OF(topup_row, topup_columns)};
 static const fq_column reference_columns[] = {FQ_COLUMNS(reference_row, REFERENCE_COLUMNS)};
 const fq_table reference_table = {
     .name = "reference", .key_count = 3, FQ_TABLE_OF(reference_row, reference_columns)};
@@ -50,16 +54,19 @@ static const char payment_migration[] =
     "  owner {int} NOT NULL, subject {int} NOT NULL,\n"
     "  PRIMARY KEY (hash_high, hash_low, owner)){without_rowid};\n";
 
-static const char *const migrations[] = {fq_journal_migration, fq_party_migration, fq_ledger_migration, payment_migration};
+static const char *const migrations[] = {fq_journal_migration, fq_party_migration,
+                                         fq_ledger_migration, payment_migration};
 // The order in which rows are loaded, locked and saved.
 static const fq_table *const tables[] = {
-    &fq_followed_table, &fq_request_table, &fq_work_table, &fq_party_table, &guard_table,        &payment_table,
-    &refund_table,      &topup_table,      &reference_table, &fq_account_table, &fq_account_name_table, &fq_transfer_table,
+    &fq_followed_table, &fq_request_table, &fq_work_table,         &fq_party_table,
+    &guard_table,       &payment_table,    &refund_table,          &topup_table,
+    &reference_table,   &fq_account_table, &fq_account_name_table, &fq_transfer_table,
     &fq_event_table,    &fq_batch_table,
 };
 static const fq_index *const indexes[] = {
-    &payment_by_payer, &payment_by_payee,  &refund_by_payment,  &refund_by_payer,     &refund_by_payee,
-    &topup_by_user,    &transfer_by_debit, &transfer_by_credit, &transfer_by_payment,
+    &payment_by_payer,  &payment_by_payee,   &refund_by_payment,
+    &refund_by_payer,   &refund_by_payee,    &topup_by_user,
+    &transfer_by_debit, &transfer_by_credit, &transfer_by_payment,
 };
 const fq_schema payment_schema = {
     .service = "payment",
@@ -83,7 +90,8 @@ reference_hash reference_hash_of(fq_id_kind kind, fq_str reference) {
     return out;
 }
 
-static reference_row *want_reference(fq_batch *batch, fq_id_kind kind, fq_str reference, uint64_t owner) {
+static reference_row *want_reference(fq_batch *batch, fq_id_kind kind, fq_str reference,
+                                     uint64_t owner) {
     if (reference.len == 0) {
         return NULL;
     }
@@ -118,7 +126,8 @@ bool payment_want_pay(fq_command *command, fq_batch *batch, int round) {
     pay->payee = want_party(batch, order->payee);
     pay->payer_available = fq_account_want(batch, pay->payer_id.v, currency, FQ_ACCOUNT_AVAILABLE);
     pay->payee_available = fq_account_want(batch, order->payee.v, currency, FQ_ACCOUNT_AVAILABLE);
-    pay->payer_held = pay->capture ? fq_account_want(batch, pay->payer_id.v, currency, FQ_ACCOUNT_HELD) : NULL;
+    pay->payer_held =
+        pay->capture ? fq_account_want(batch, pay->payer_id.v, currency, FQ_ACCOUNT_HELD) : NULL;
     pay->fees = want_fees(batch, currency, pay->fee_bps);
     pay->taken = want_reference(batch, FQ_ID_payment, pay->reference, order->payee.v);
     return false;
@@ -131,10 +140,12 @@ static void want_answer(fq_batch *batch, const fq_table *table, const fq_row *re
     fq_want(batch, &fq_event_table, request->event, 0, 0);
 }
 
-static fq_err restore_answer(fq_batch *batch, const fq_table *table, const fq_row *record, fq_arena *arena, void *shown) {
+static fq_err restore_answer(fq_batch *batch, const fq_table *table, const fq_row *record,
+                             fq_arena *arena, void *shown) {
     const fq_request_row *request = (const fq_request_row *)record;
     const fq_row *row = fq_want(batch, table, request->subject, 0, 0);
-    const fq_event_row *event = (const fq_event_row *)fq_want(batch, &fq_event_table, request->event, 0, 0);
+    const fq_event_row *event =
+        (const fq_event_row *)fq_want(batch, &fq_event_table, request->event, 0, 0);
     FQ_ASSERT(row->state != FQ_ROW_ABSENT);
     fq_row *copy = fq_row_copy(row, arena);
     if (request->event != 0) {
@@ -155,10 +166,12 @@ static void pay_again(fq_command *command, fq_batch *batch, const fq_row *record
 }
 
 static fq_err restore_pay(fq_command *command, fq_batch *batch, const fq_row *record) {
-    return restore_answer(batch, &payment_table, record, command->arena, &((payment_pay *)command)->shown);
+    return restore_answer(batch, &payment_table, record, command->arena,
+                          &((payment_pay *)command)->shown);
 }
 
-const fq_command_kind payment_pay_kind = {"payment.create", 10, payment_pay_names, payment_want_pay, decide_pay, pay_again, restore_pay};
+const fq_command_kind payment_pay_kind = {
+    "payment.create", 10, payment_pay_names, payment_want_pay, decide_pay, pay_again, restore_pay};
 
 // --- capture and cancel ---
 
@@ -171,11 +184,15 @@ static bool want_change(fq_command *command, fq_batch *batch, int round) {
     const payment_row *payment = change->payment;
     if (round == 1 && payment->row.state != FQ_ROW_ABSENT) {
         change->guard = want_guard(batch, payment->order_id);
-        change->payer_available = fq_account_want(batch, payment->payer_id.v, payment->currency, FQ_ACCOUNT_AVAILABLE);
-        change->payer_held = fq_account_want(batch, payment->payer_id.v, payment->currency, FQ_ACCOUNT_HELD);
-        change->payee_available = fq_account_want(batch, payment->payee_id.v, payment->currency, FQ_ACCOUNT_AVAILABLE);
+        change->payer_available =
+            fq_account_want(batch, payment->payer_id.v, payment->currency, FQ_ACCOUNT_AVAILABLE);
+        change->payer_held =
+            fq_account_want(batch, payment->payer_id.v, payment->currency, FQ_ACCOUNT_HELD);
+        change->payee_available =
+            fq_account_want(batch, payment->payee_id.v, payment->currency, FQ_ACCOUNT_AVAILABLE);
         change->fees = want_fees(batch, payment->currency, change->fee_bps);
-        change->work = fq_work_want(batch, payment->capture_before_ms, WORK_END_AUTHORIZATION, payment->id.v);
+        change->work =
+            fq_work_want(batch, payment->capture_before_ms, WORK_END_AUTHORIZATION, payment->id.v);
     }
     return false;
 }
@@ -189,12 +206,15 @@ static fq_err decide_cancel(fq_command *command, fq_batch *batch) {
 }
 
 static fq_err restore_change(fq_command *command, fq_batch *batch, const fq_row *record) {
-    return restore_answer(batch, &payment_table, record, command->arena, &((payment_change *)command)->shown);
+    return restore_answer(batch, &payment_table, record, command->arena,
+                          &((payment_change *)command)->shown);
 }
 
 static const char *const capture_names[] = {"amount", NULL}, *const no_names[] = {NULL};
-const fq_command_kind payment_capture_kind = {"payment.capture", 12, capture_names, want_change, decide_capture, pay_again, restore_change};
-const fq_command_kind payment_cancel_kind = {"payment.cancel", 13, no_names, want_change, decide_cancel, pay_again, restore_change};
+const fq_command_kind payment_capture_kind = {
+    "payment.capture", 12, capture_names, want_change, decide_capture, pay_again, restore_change};
+const fq_command_kind payment_cancel_kind = {
+    "payment.cancel", 13, no_names, want_change, decide_cancel, pay_again, restore_change};
 
 // --- refunds ---
 
@@ -208,9 +228,12 @@ static bool want_refund(fq_command *command, fq_batch *batch, int round) {
     const payment_row *payment = refund->payment;
     if (round == 1 && payment->row.state != FQ_ROW_ABSENT) {
         refund->guard = want_guard(batch, payment->order_id);
-        refund->payer_available = fq_account_want(batch, payment->payer_id.v, payment->currency, FQ_ACCOUNT_AVAILABLE);
-        refund->payee_available = fq_account_want(batch, payment->payee_id.v, payment->currency, FQ_ACCOUNT_AVAILABLE);
-        refund->payee_pending = fq_account_want(batch, payment->payee_id.v, payment->currency, FQ_ACCOUNT_PENDING);
+        refund->payer_available =
+            fq_account_want(batch, payment->payer_id.v, payment->currency, FQ_ACCOUNT_AVAILABLE);
+        refund->payee_available =
+            fq_account_want(batch, payment->payee_id.v, payment->currency, FQ_ACCOUNT_AVAILABLE);
+        refund->payee_pending =
+            fq_account_want(batch, payment->payee_id.v, payment->currency, FQ_ACCOUNT_PENDING);
         refund->taken = want_reference(batch, FQ_ID_refund, refund->reference, payment->payee_id.v);
     }
     return false;
@@ -226,11 +249,14 @@ static void refund_again(fq_command *command, fq_batch *batch, const fq_row *rec
 }
 
 static fq_err restore_refund(fq_command *command, fq_batch *batch, const fq_row *record) {
-    return restore_answer(batch, &refund_table, record, command->arena, &((refund_create *)command)->shown);
+    return restore_answer(batch, &refund_table, record, command->arena,
+                          &((refund_create *)command)->shown);
 }
 
-static const char *const refund_names[] = {"payment_id", "amount", "reason", "reference", "metadata", NULL};
-const fq_command_kind refund_create_kind = {"refund.create", 14, refund_names, want_refund, decide_refund, refund_again, restore_refund};
+static const char *const refund_names[] = {"payment_id", "amount",   "reason",
+                                           "reference",  "metadata", NULL};
+const fq_command_kind refund_create_kind = {
+    "refund.create", 14, refund_names, want_refund, decide_refund, refund_again, restore_refund};
 
 // --- top-ups ---
 
@@ -239,8 +265,10 @@ static bool want_topup(fq_command *command, fq_batch *batch, int round) {
     if (round == 0) {
         topup->topup = (topup_row *)fq_want_fresh(batch, &topup_table, fq_batch_deal_id(batch));
         topup->user = want_party(batch, topup->user_id);
-        topup->available = fq_account_want(batch, topup->user_id.v, topup->currency, FQ_ACCOUNT_AVAILABLE);
-        topup->channel = fq_account_want(batch, FQ_OWNER_SANDBOX_CHANNEL, topup->currency, FQ_ACCOUNT_CHANNEL);
+        topup->available =
+            fq_account_want(batch, topup->user_id.v, topup->currency, FQ_ACCOUNT_AVAILABLE);
+        topup->channel =
+            fq_account_want(batch, FQ_OWNER_SANDBOX_CHANNEL, topup->currency, FQ_ACCOUNT_CHANNEL);
         topup->taken = want_reference(batch, FQ_ID_topup, topup->reference, topup->user_id.v);
     }
     return false;
@@ -256,11 +284,14 @@ static void topup_again(fq_command *command, fq_batch *batch, const fq_row *reco
 }
 
 static fq_err restore_topup(fq_command *command, fq_batch *batch, const fq_row *record) {
-    return restore_answer(batch, &topup_table, record, command->arena, &((topup_create *)command)->shown);
+    return restore_answer(batch, &topup_table, record, command->arena,
+                          &((topup_create *)command)->shown);
 }
 
-static const char *const topup_names[] = {"user_id", "amount", "currency", "method", "reference", "metadata", NULL};
-const fq_command_kind topup_create_kind = {"topup.create", 15, topup_names, want_topup, decide_topup, topup_again, restore_topup};
+static const char *const topup_names[] = {"user_id",   "amount",   "currency", "method",
+                                          "reference", "metadata", NULL};
+const fq_command_kind topup_create_kind = {"topup.create", 15,          topup_names,  want_topup,
+                                           decide_topup,   topup_again, restore_topup};
 
 // --- what other services ask ---
 
@@ -286,7 +317,8 @@ static bool want_party_close(fq_command *command, fq_batch *batch, int round) {
 
 static fq_err decide_party_close(fq_command *command, fq_batch *batch) {
     party_close *close = (party_close *)command;
-    FQ_TRY(fq_party_take(batch, close->user, close->facts.users_known ? &close->facts.payer : NULL));
+    FQ_TRY(
+        fq_party_take(batch, close->user, close->facts.users_known ? &close->facts.payer : NULL));
     fq_row_touch(batch, &close->user->row);
     close->user->status = close->closed ? FQ_USER_IS_CLOSED : (uint8_t)close->facts.payer.status;
     return FQ_OK;
@@ -302,5 +334,8 @@ static fq_err restore_nothing(fq_command *command, fq_batch *batch, const fq_row
     return FQ_OK;
 }
 
-const fq_command_kind guard_close_kind = {"order.close", 16, no_names, want_close, decide_close, nothing_again, restore_nothing};
-const fq_command_kind party_close_kind = {"user.close", 17, no_names, want_party_close, decide_party_close, nothing_again, restore_nothing};
+const fq_command_kind guard_close_kind = {
+    "order.close", 16, no_names, want_close, decide_close, nothing_again, restore_nothing};
+const fq_command_kind party_close_kind = {
+    "user.close",   17, no_names, want_party_close, decide_party_close, nothing_again,
+    restore_nothing};

@@ -3,12 +3,17 @@
 
 #include <stdio.h>
 
-fq_err fq_call_path_id(const fq_call *call, size_t index, fq_id_kind kind, fq_code not_found, uint64_t *out) {
-    return fq_id_parse(kind, call->exchange->path_params[index], out) ? FQ_OK : fq_refuse(not_found, NULL);
+fq_err fq_call_path_id(const fq_call *call, size_t index, fq_id_kind kind, fq_code not_found,
+                       uint64_t *out) {
+    return fq_id_parse(kind, call->exchange->path_params[index], out) ? FQ_OK
+                                                                      : fq_refuse(not_found, NULL);
 }
 
-fq_err fq_call_path_id_any(const fq_call *call, size_t index, fq_id_kind kind, fq_code not_found, uint64_t *out) {
-    return fq_id_parse_any(kind, call->exchange->path_params[index], out) ? FQ_OK : fq_refuse(not_found, NULL);
+fq_err fq_call_path_id_any(const fq_call *call, size_t index, fq_id_kind kind, fq_code not_found,
+                           uint64_t *out) {
+    return fq_id_parse_any(kind, call->exchange->path_params[index], out)
+               ? FQ_OK
+               : fq_refuse(not_found, NULL);
 }
 
 fq_err fq_call_body(fq_call *call, const fq_fields *fields, void *out) {

@@ -7,7 +7,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { SLOTS = 4096, WAYS = 4 };  // a key has WAYS places to be in; the one asked longest ago gives way
+enum {
+    SLOTS = 4096,
+    WAYS = 4
+};  // a key has WAYS places to be in; the one asked longest ago gives way
 
 struct fq_known_key {
     uint64_t id;         // or the first bytes of a token's hash
@@ -70,7 +73,8 @@ static bool is(const fq_known_key *key, uint64_t id, const fq_hash *token_hash) 
            (!token_hash || fq_equal_secret(fq_hash_str(&key->token_hash), fq_hash_str(token_hash)));
 }
 
-static fq_known find(fq_directory *directory, uint64_t id, const fq_hash *token_hash, fq_known_key **out) {
+static fq_known find(fq_directory *directory, uint64_t id, const fq_hash *token_hash,
+                     fq_known_key **out) {
     fq_known known = FQ_KEY_ASK;
     const int64_t now_ms = fq_monotonic_ms();
     pthread_mutex_lock(&directory->lock);
@@ -95,11 +99,13 @@ fq_known fq_directory_find(fq_directory *directory, uint64_t id, fq_known_key **
     return find(directory, id, NULL, out);
 }
 
-fq_known fq_directory_find_token(fq_directory *directory, const fq_hash *token_hash, fq_known_key **out) {
+fq_known fq_directory_find_token(fq_directory *directory, const fq_hash *token_hash,
+                                 fq_known_key **out) {
     return find(directory, token_id(token_hash), token_hash, out);
 }
 
-static fq_known_key *make(uint64_t id, const fq_hash *token_hash, const fq_key_record *record, int64_t until_ms) {
+static fq_known_key *make(uint64_t id, const fq_hash *token_hash, const fq_key_record *record,
+                          int64_t until_ms) {
     fq_known_key *key = calloc(1, sizeof(*key));
     FQ_ASSERT(key != NULL);
     key->id = id;
@@ -114,8 +120,10 @@ static fq_known_key *make(uint64_t id, const fq_hash *token_hash, const fq_key_r
     atomic_init(&key->holders, 1);
     if (record->exists && !record->revoked) {
         const bool pair = fq_algorithm_uses_pair(record->algorithm);
-        const fq_err err = pair ? fq_verify_key_from_pem(record->algorithm, record->material, NULL, &key->verifier)
-                                : fq_verify_key_from_secret(record->algorithm, record->material, NULL, &key->verifier);
+        const fq_err err =
+            pair ? fq_verify_key_from_pem(record->algorithm, record->material, NULL, &key->verifier)
+                 : fq_verify_key_from_secret(record->algorithm, record->material, NULL,
+                                             &key->verifier);
         key->exists = !err.code;
     }
     return key;
@@ -135,7 +143,8 @@ static fq_known_key **place(fq_known_key **row, uint64_t id, const fq_hash *toke
     return best;
 }
 
-void fq_directory_put(fq_directory *directory, uint64_t id, const fq_hash *token_hash, const fq_key_record *record) {
+void fq_directory_put(fq_directory *directory, uint64_t id, const fq_hash *token_hash,
+                      const fq_key_record *record) {
     if (token_hash) {
         id = token_id(token_hash);
     }
@@ -159,7 +168,8 @@ fq_caller fq_known_key_caller(const fq_known_key *key) {
     return key->caller;
 }
 
-bool fq_known_key_take(fq_known_key *key, int64_t per_second, int64_t burst, int64_t now_ns, int64_t *out_wait_ns) {
+bool fq_known_key_take(fq_known_key *key, int64_t per_second, int64_t burst, int64_t now_ns,
+                       int64_t *out_wait_ns) {
     const int64_t step_ns = INT64_C(1000000000) / per_second;
     const int64_t allowance_ns = step_ns * burst;
     int64_t arrival_ns = atomic_load(&key->arrival_ns);

@@ -25,7 +25,9 @@ static const char *short_form_error(fq_err err) {
     if (err.code == FQ_AMOUNT_NOT_POSITIVE) {
         return "金额不能为负或零";
     }
-    return status == 401 ? "签名验证失败" : status == 500 ? "支付失败" : fq_error_row_of(err.code)->title[FQ_CHINESE];
+    return status == 401   ? "签名验证失败"
+           : status == 500 ? "支付失败"
+                           : fq_error_row_of(err.code)->title[FQ_CHINESE];
 }
 
 static void refuse(fq_call *call, fq_err err) {
@@ -34,11 +36,12 @@ static void refuse(fq_call *call, fq_err err) {
         extra = fq_arena_printf(call->arena, "\"differs\":%s", err.detail.blank[0].value.text);
     }
     if (call->route->short_form) {
-        extra = fq_arena_printf(call->arena, "%.*s%s\"error\":\"%s\"", FQ_STR_ARGS(extra), extra.len > 0 ? "," : "",
-                                short_form_error(err));
+        extra = fq_arena_printf(call->arena, "%.*s%s\"error\":\"%s\"", FQ_STR_ARGS(extra),
+                                extra.len > 0 ? "," : "", short_form_error(err));
     }
     if (fq_error_row_of(err.code)->status == 401) {
-        fq_exchange_add_header(call->exchange, FQ_STR("WWW-Authenticate"), FQ_STR("Signature realm=\"feiqian\""));
+        fq_exchange_add_header(call->exchange, FQ_STR("WWW-Authenticate"),
+                               FQ_STR("Signature realm=\"feiqian\""));
     }
     fq_exchange_refuse_with(call->exchange, err, extra);
 }
@@ -146,7 +149,9 @@ static fq_err idempotency_key(const fq_call *call, fq_str *out) {
     for (size_t i = 0; i < out->len && visible; i++) {
         visible = out->at[i] >= '!' && out->at[i] <= '~';
     }
-    return visible ? FQ_OK : fq_refuse_text(FQ_INVALID_FIELD, "Idempotency-Key", "one line of 1 to 255 visible ASCII characters");
+    return visible ? FQ_OK
+                   : fq_refuse_text(FQ_INVALID_FIELD, "Idempotency-Key",
+                                    "one line of 1 to 255 visible ASCII characters");
 }
 
 static fq_err dispatch_command(fq_call *call, fq_str key) {
@@ -162,8 +167,9 @@ static fq_err dispatch_command(fq_call *call, fq_str key) {
     FQ_TRY(route->decode(call, command));
     if (key.len > 0) {
         const fq_request *request = &call->exchange->request;
-        command->request = fq_request_mark_of(call->arena, route->command, call->caller.root.v, key,
-                                              fq_method_text(request->method), request->path, call->body);
+        command->request =
+            fq_request_mark_of(call->arena, route->command, call->caller.root.v, key,
+                               fq_method_text(request->method), request->path, call->body);
     }
     return hand_over(call, route->before ? run_before : NULL);
 }
@@ -188,8 +194,8 @@ static fq_err admit(const fq_edge *edge, fq_call *call) {
     }
     int64_t wait_ns = 0;
     if (settings->server_rate_per_key > 0 && call->key &&
-        !fq_known_key_take(call->key, settings->server_rate_per_key, settings->server_rate_burst, fq_monotonic_ns(),
-                           &wait_ns)) {
+        !fq_known_key_take(call->key, settings->server_rate_per_key, settings->server_rate_burst,
+                           fq_monotonic_ns(), &wait_ns)) {
         fq_metrics_add(fq_metrics_plain(FQ_METRIC_HTTP_RATE_LIMITED), 1);
         return fq_refuse_number(FQ_RATE_LIMITED, NULL, (wait_ns + 999999999) / 1000000000, 0);
     }
@@ -206,8 +212,9 @@ static void run_ask(fq_job *job, fq_reader *reader) {
     fq_arena arena;
     fq_arena_init(&arena, 1 << 20);
     fq_key_record record = {0};
-    call->outcome = call->asked_token ? config->key_of_token(config->peers, &arena, call->asked_token, &record)
-                                      : config->keys_of(config->peers, &arena, &call->asked_key, 1, &record);
+    call->outcome = call->asked_token
+                        ? config->key_of_token(config->peers, &arena, call->asked_token, &record)
+                        : config->keys_of(config->peers, &arena, &call->asked_key, 1, &record);
     if (!call->outcome.code) {
         fq_directory_put(edge->directory, call->asked_key, call->asked_token, &record);
     }
@@ -216,7 +223,8 @@ static void run_ask(fq_job *job, fq_reader *reader) {
     fq_exchange_return(call->exchange);
 }
 
-// The caller's key is not known fresh: the user service is asked, off the loop, and the call begins again.
+// The caller's key is not known fresh: the user service is asked, off the loop, and the call begins
+// again.
 static fq_err ask_for_key(fq_call *call) {
     if (++call->key_rounds > KEY_ROUNDS_MAX) {
         return fq_refuse(FQ_UNAVAILABLE, NULL);
@@ -287,7 +295,8 @@ static void handle(void *context, fq_exchange *exchange) {
 // --- the head: which route, and is its content what the route takes? ---
 
 static bool accepts_json(fq_str accept) {
-    return !accept.at || memmem(accept.at, accept.len, "*/*", 3) || memmem(accept.at, accept.len, "application/*", 13) ||
+    return !accept.at || memmem(accept.at, accept.len, "*/*", 3) ||
+           memmem(accept.at, accept.len, "application/*", 13) ||
            memmem(accept.at, accept.len, "json", 4) || memmem(accept.at, accept.len, "text/", 5);
 }
 
@@ -323,7 +332,8 @@ static fq_err check_content(const fq_exchange *exchange, const fq_route *route) 
 static fq_err head(void *context, fq_exchange *exchange) {
     fq_edge *edge = context;
     fq_match match;
-    const fq_err err = fq_router_match(edge->router, exchange->request.method, exchange->request.path, &match);
+    const fq_err err =
+        fq_router_match(edge->router, exchange->request.method, exchange->request.path, &match);
     exchange->route_label = match.path;
     if (err.code) {
         if (err.code == FQ_METHOD_NOT_ALLOWED) {
@@ -358,12 +368,16 @@ static void sign_answer(fq_edge *edge, fq_call *call) {
     for (size_t i = 0; i < request->header_count; i++) {
         fields[i] = (fq_message_field){request->headers[i].name, request->headers[i].value};
     }
-    const fq_message asked = {.method = fq_method_text(request->method), .fields = fields, .field_count = request->header_count};
+    const fq_message asked = {.method = fq_method_text(request->method),
+                              .fields = fields,
+                              .field_count = request->header_count};
     const fq_message answer = {.status = exchange->status, .request = &asked};
-    const fq_signing signing = {
-        .key = edge->config.signing_key, .keyid = edge->config.signing_keyid, .created_s = fq_wall_ms() / 1000};
+    const fq_signing signing = {.key = edge->config.signing_key,
+                                .keyid = edge->config.signing_keyid,
+                                .created_s = fq_wall_ms() / 1000};
     fq_signed_fields made;
-    if (fq_answer_sign(call->arena, &answer, fq_buffer_str(&exchange->body), &signing, &made).code) {
+    if (fq_answer_sign(call->arena, &answer, fq_buffer_str(&exchange->body), &signing, &made)
+            .code) {
         return;
     }
     fq_exchange_add_header(exchange, FQ_STR("Content-Digest"), made.content_digest);
@@ -391,15 +405,18 @@ static void finished(void *context, const fq_exchange *exchange, int64_t duratio
     }
     char status[12];
     snprintf(status, sizeof(status), "%d", exchange->status);
-    fq_metrics_observe(fq_metrics_series(FQ_METRIC_HTTP_REQUEST_DURATION, fq_method_text(exchange->request.method),
-                                         fq_str_of(exchange->route_label ? exchange->route_label : ""), fq_str_of(status)),
-                       duration_ns);
+    fq_metrics_observe(
+        fq_metrics_series(FQ_METRIC_HTTP_REQUEST_DURATION, fq_method_text(exchange->request.method),
+                          fq_str_of(exchange->route_label ? exchange->route_label : ""),
+                          fq_str_of(status)),
+        duration_ns);
     if (exchange->status >= 500 || fq_log_enabled(FQ_LOG_DEBUG)) {
         fq_log(exchange->status == 500 ? FQ_LOG_ERROR : FQ_LOG_INFO, "request",
-               FQ_LOG_STR("method", fq_method_text(exchange->request.method)), FQ_LOG_INT("status", exchange->status),
+               FQ_LOG_STR("method", fq_method_text(exchange->request.method)),
+               FQ_LOG_INT("status", exchange->status),
                FQ_LOG_TEXT("route", exchange->route_label ? exchange->route_label : ""),
-               FQ_LOG_STR("request_id", exchange->request_id), FQ_LOG_STR("trace", exchange->traceparent),
-               FQ_LOG_NS("duration_ms", duration_ns));
+               FQ_LOG_STR("request_id", exchange->request_id),
+               FQ_LOG_STR("trace", exchange->traceparent), FQ_LOG_NS("duration_ms", duration_ns));
     }
 }
 
@@ -442,10 +459,12 @@ fq_edge *fq_edge_make(const fq_edge_config *config) {
     FQ_ASSERT(edge->routes != NULL);
     add_routes(edge, NULL, fq_house_routes, fq_house_route_count);
     for (size_t i = 0; i < config->service_count; i++) {
-        add_routes(edge, config->services[i], config->services[i]->kind->routes, config->services[i]->kind->route_count);
+        add_routes(edge, config->services[i], config->services[i]->kind->routes,
+                   config->services[i]->kind->route_count);
     }
     if (config->peers->service_key.len > 0) {
-        const fq_err err = fq_verify_key_from_secret(FQ_ALGORITHM_HMAC_SHA256, config->peers->service_key, NULL, &edge->service_key);
+        const fq_err err = fq_verify_key_from_secret(
+            FQ_ALGORITHM_HMAC_SHA256, config->peers->service_key, NULL, &edge->service_key);
         FQ_ASSERT(!err.code);
     }
     read_origin(edge);

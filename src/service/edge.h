@@ -1,5 +1,5 @@
-// The edge: from a request on a loop to a command or a read of a service, and back to an answer. Who is calling, may he
-// call at all, is it well-formed. Knows no rule of any service.
+// The edge: from a request on a loop to a command or a read of a service, and back to an answer.
+// Who is calling, may he call at all, is it well-formed. Knows no rule of any service.
 #pragma once
 
 #include "crypto/nonce_cache.h"
@@ -15,8 +15,10 @@ typedef struct {
     size_t service_count;
     const fq_peers *peers;
     // How keys are asked for; on a thread that may wait.
-    fq_err (*keys_of)(const fq_peers *peers, fq_arena *arena, const uint64_t *ids, size_t count, fq_key_record *out);
-    fq_err (*key_of_token)(const fq_peers *peers, fq_arena *arena, const fq_hash *token_hash, fq_key_record *out);
+    fq_err (*keys_of)(const fq_peers *peers, fq_arena *arena, const uint64_t *ids, size_t count,
+                      fq_key_record *out);
+    fq_err (*key_of_token)(const fq_peers *peers, fq_arena *arena, const fq_hash *token_hash,
+                           fq_key_record *out);
     const fq_sign_key *signing_key;  // signs answers; NULL: they are not signed
     fq_str signing_keyid;
     // Is the process able to serve? For /readyz.
@@ -34,8 +36,8 @@ void fq_edge_commands_done(fq_command *list);
 
 // --- between edge.c and identify.c ---
 
-// Who is calling: fills in call->caller. Errors: those of 401, missing_field, fact_missing (call->asked_key or
-// call->asked_token must be asked for first).
+// Who is calling: fills in call->caller. Errors: those of 401, missing_field, fact_missing
+// (call->asked_key or call->asked_token must be asked for first).
 FQ_MUST_USE fq_err fq_edge_identify(fq_edge *edge, fq_call *call);
 // The same for the short form, whose signature stands in the body.
 FQ_MUST_USE fq_err fq_edge_identify_short(fq_edge *edge, fq_call *call, fq_str *out_nonce);
@@ -51,7 +53,7 @@ struct fq_edge {
     struct fq_edge_route {
         fq_service *service;  // NULL: the house's own
         const fq_route *route;
-    } *routes;
+    } * routes;
     size_t route_count;
     fq_service house;  // for the routes that belong to no service
 };

@@ -1,5 +1,5 @@
-// The event feed. An event's `data` is the subject's row as the event recorded it, so an old event never shows a later
-// state.
+// The event feed. An event's `data` is the subject's row as the event recorded it, so an old event
+// never shows a later state.
 #include "service/events.h"
 
 #include "base/clock.h"
@@ -11,15 +11,16 @@
 
 enum { INTERNAL_COUNT_MAX = 1000, CURSOR_TEXT_MAX = 64 };
 
-fq_row *fq_tell(fq_batch *batch, fq_command *command, uint16_t type, uint64_t subject, uint64_t version,
-                const fq_row *row) {
+fq_row *fq_tell(fq_batch *batch, fq_command *command, uint16_t type, uint64_t subject,
+                uint64_t version, const fq_row *row) {
     fq_event_row *event = (fq_event_row *)fq_batch_append(batch, &fq_event_table);
     size_t room = 0;
     for (size_t i = 0; i < row->table->column_count; i++) {
         const fq_column *column = &row->table->columns[i];
         room += 10 + (column->type == FQ_COLUMN_BYTES ? fq_column_bytes(row, column).len : 0);
     }
-    fq_buffer told = {.at = fq_arena_alloc(fq_batch_arena(batch), room), .capacity = room, .bytes_max = room};
+    fq_buffer told = {
+        .at = fq_arena_alloc(fq_batch_arena(batch), room), .capacity = room, .bytes_max = room};
     fq_row_encode_told(row, &told);
     event->type = type;
     event->subject = subject;
@@ -73,16 +74,20 @@ static void encode(fq_json_writer *out, const told_event *at) {
 }
 
 // Loads the subjects and lays the events' records over them.
-static fq_err restore_subjects(fq_service *service, fq_reader *reader, fq_arena *arena, told_event *events, size_t count) {
+static fq_err restore_subjects(fq_service *service, fq_reader *reader, fq_arena *arena,
+                               told_event *events, size_t count) {
     for (size_t i = 0; i < count; i++) {
         if (events[i].service != service) {
             continue;
         }
         events[i].subject = fq_row_make(events[i].type->table, arena);
-        fq_column_set_integer(events[i].subject, &events[i].type->table->columns[0], (int64_t)events[i].event->subject);
+        fq_column_set_integer(events[i].subject, &events[i].type->table->columns[0],
+                              (int64_t)events[i].event->subject);
         fq_row *rows[] = {events[i].subject};
-        FQ_TRY(service->engine->ops->reader_load(reader, arena, &(fq_row_group){events[i].type->table, rows, 1}, 1));
-        if (events[i].subject->state == FQ_ROW_ABSENT || !fq_event_restore(events[i].event, events[i].subject)) {
+        FQ_TRY(service->engine->ops->reader_load(
+            reader, arena, &(fq_row_group){events[i].type->table, rows, 1}, 1));
+        if (events[i].subject->state == FQ_ROW_ABSENT ||
+            !fq_event_restore(events[i].event, events[i].subject)) {
             return fq_refuse(FQ_INTERNAL, NULL);
         }
     }
@@ -97,8 +102,16 @@ typedef struct {
 } feed_query;
 
 static const fq_field feed_rows[] = {
-    {.name = "from", .kind = FQ_FIELD_ASCII, .minimum = 1, .maximum = CURSOR_TEXT_MAX, .offset = FQ_AT(feed_query, from)},
-    {.name = "limit", .kind = FQ_FIELD_INTEGER, .minimum = 1, .maximum = FQ_PAGE_LIMIT_MAX, .offset = FQ_AT(feed_query, limit)},
+    {.name = "from",
+     .kind = FQ_FIELD_ASCII,
+     .minimum = 1,
+     .maximum = CURSOR_TEXT_MAX,
+     .offset = FQ_AT(feed_query, from)},
+    {.name = "limit",
+     .kind = FQ_FIELD_INTEGER,
+     .minimum = 1,
+     .maximum = FQ_PAGE_LIMIT_MAX,
+     .offset = FQ_AT(feed_query, limit)},
 };
 static const fq_fields feed_fields = FQ_FIELDS(feed_rows, feed_query);
 
@@ -111,7 +124,8 @@ static fq_err cursor_parse(fq_str text, cursor *out) {
     for (size_t number = 1; text.len > 0 && number < FQ_SERVICE_NUMBERS; number++) {
         const char *dot = memchr(text.at, '.', text.len);
         const size_t len = dot ? (size_t)(dot - text.at) : text.len;
-        if (!fq_str_to_u64((fq_str){text.at, len}, &out->position[number]) || out->position[number] > INT64_MAX ||
+        if (!fq_str_to_u64((fq_str){text.at, len}, &out->position[number]) ||
+            out->position[number] > INT64_MAX ||
             (dot != NULL) != (number + 1 < FQ_SERVICE_NUMBERS)) {
             return fq_refuse_text(FQ_INVALID_FIELD, "from", "not a cursor of this feed");
         }
@@ -120,12 +134,13 @@ static fq_err cursor_parse(fq_str text, cursor *out) {
     return FQ_OK;
 }
 
-static fq_err read_service(fq_service *service, fq_arena *arena, uint64_t position, size_t count_max, told_event *out,
-                           size_t *out_count) {
+static fq_err read_service(fq_service *service, fq_arena *arena, uint64_t position,
+                           size_t count_max, told_event *out, size_t *out_count) {
     fq_event_row *rows;
     fq_peers here = {.peer = {[FQ_SERVICE_USER] = {0}}};
     here.peer[service->kind->number].local = service;
-    FQ_TRY(fq_peer_events(&here, service->kind->number, position, count_max, arena, &rows, out_count));
+    FQ_TRY(
+        fq_peer_events(&here, service->kind->number, position, count_max, arena, &rows, out_count));
     for (size_t i = 0; i < *out_count; i++) {
         out[i] = (told_event){service, type_of(service, rows[i].type), &rows[i], NULL};
         if (!out[i].type) {
@@ -136,7 +151,8 @@ static fq_err read_service(fq_service *service, fq_arena *arena, uint64_t positi
 }
 
 // The oldest event of those that the services have next; NULL when there is none.
-static told_event *oldest(told_event *const *next, const size_t *left, size_t services, size_t *out_index) {
+static told_event *oldest(told_event *const *next, const size_t *left, size_t services,
+                          size_t *out_index) {
     told_event *best = NULL;
     for (size_t i = 0; i < services; i++) {
         if (left[i] > 0 && (!best || next[i]->event->at_ms < best->event->at_ms)) {
@@ -147,7 +163,8 @@ static told_event *oldest(told_event *const *next, const size_t *left, size_t se
     return best;
 }
 
-static fq_err restore_page(const fq_edge_config *config, fq_arena *arena, told_event *page, size_t count) {
+static fq_err restore_page(const fq_edge_config *config, fq_arena *arena, told_event *page,
+                           size_t count) {
     for (size_t i = 0; i < config->service_count; i++) {
         fq_service *service = config->services[i];
         fq_reader *reader;
@@ -179,11 +196,13 @@ fq_err fq_events_list(fq_call *call, fq_reader *reader) {
     bool more = false;
     for (size_t i = 0; i < config->service_count; i++) {
         next[i] = FQ_NEW_ARRAY(call->arena, told_event, limit + 1);
-        FQ_TRY(read_service(config->services[i], call->arena, at.position[config->services[i]->kind->number], limit + 1,
-                            next[i], &left[i]));
+        FQ_TRY(read_service(config->services[i], call->arena,
+                            at.position[config->services[i]->kind->number], limit + 1, next[i],
+                            &left[i]));
     }
     size_t count = 0, index = 0;
-    for (told_event *event; count < limit && (event = oldest(next, left, config->service_count, &index)) != NULL;) {
+    for (told_event *event;
+         count < limit && (event = oldest(next, left, config->service_count, &index)) != NULL;) {
         page[count++] = *event;
         at.position[event->service->kind->number] = event->event->position;
         next[index]++;
@@ -198,14 +217,17 @@ fq_err fq_events_list(fq_call *call, fq_reader *reader) {
     fq_json_put_literal(&out, "object", "list");
     fq_json_array_begin(&out, "data");
     for (size_t i = 0; i < count; i++) {
-        if (fq_scope_may_to(&call->caller, FQ_MAY_EVENT_SEE, page[i].type->sides(page[i].subject))) {
+        if (fq_scope_may_to(&call->caller, FQ_MAY_EVENT_SEE,
+                            page[i].type->sides(page[i].subject))) {
             encode(&out, &page[i]);
         }
     }
     fq_json_array_end(&out);
     fq_json_put_bool(&out, "has_more", more);
-    fq_json_put_text(&out, "next", fq_arena_printf(call->arena, "%llu.%llu.%llu", (unsigned long long)at.position[1],
-                                                   (unsigned long long)at.position[2], (unsigned long long)at.position[3]));
+    fq_json_put_text(
+        &out, "next",
+        fq_arena_printf(call->arena, "%llu.%llu.%llu", (unsigned long long)at.position[1],
+                        (unsigned long long)at.position[2], (unsigned long long)at.position[3]));
     fq_json_object_end(&out);
     return FQ_OK;
 }
@@ -244,8 +266,18 @@ typedef struct {
 } internal_query;
 
 static const fq_field internal_rows[] = {
-    {.name = "position", .kind = FQ_FIELD_INTEGER, .required = true, .minimum = 0, .maximum = INT64_MAX, .offset = FQ_AT(internal_query, position)},
-    {.name = "count", .kind = FQ_FIELD_INTEGER, .required = true, .minimum = 1, .maximum = INTERNAL_COUNT_MAX, .offset = FQ_AT(internal_query, count)},
+    {.name = "position",
+     .kind = FQ_FIELD_INTEGER,
+     .required = true,
+     .minimum = 0,
+     .maximum = INT64_MAX,
+     .offset = FQ_AT(internal_query, position)},
+    {.name = "count",
+     .kind = FQ_FIELD_INTEGER,
+     .required = true,
+     .minimum = 1,
+     .maximum = INTERNAL_COUNT_MAX,
+     .offset = FQ_AT(internal_query, count)},
 };
 static const fq_fields internal_fields = FQ_FIELDS(internal_rows, internal_query);
 
@@ -279,9 +311,12 @@ fq_err fq_events_internal(fq_call *call, fq_reader *reader) {
     telling at = {fq_call_answer(call, 200, 0), call->arena, (size_t)query.count};
     fq_json_object_begin(&at.out, NULL);
     fq_json_array_begin(&at.out, "events");
-    FQ_TRY(call->service->engine->ops->reader_scan(
-        reader, &(fq_scan){.table = &fq_event_table, .above = (uint64_t)query.position, .forward = true,
-                           .visit = tell_raw, .context = &at}));
+    FQ_TRY(call->service->engine->ops->reader_scan(reader,
+                                                   &(fq_scan){.table = &fq_event_table,
+                                                              .above = (uint64_t)query.position,
+                                                              .forward = true,
+                                                              .visit = tell_raw,
+                                                              .context = &at}));
     fq_json_array_end(&at.out);
     fq_json_object_end(&at.out);
     return FQ_OK;

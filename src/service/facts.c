@@ -49,8 +49,8 @@ static void *run(void *context) {
     return NULL;
 }
 
-fq_err fq_fact_stage_make(void (*resolve)(void *context, fq_command *list), void *context, uint32_t units_max,
-                          fq_fact_stage **out) {
+fq_err fq_fact_stage_make(void (*resolve)(void *context, fq_command *list), void *context,
+                          uint32_t units_max, fq_fact_stage **out) {
     fq_fact_stage *stage = calloc(1, sizeof(*stage));
     FQ_ASSERT(stage != NULL);
     stage->resolve = resolve;

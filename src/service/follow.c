@@ -10,10 +10,10 @@
 #include <time.h>
 
 enum {
-    EVENTS_MAX = 1000,          // of one command
+    EVENTS_MAX = 1000,  // of one command
     ARENA_BYTES_MAX = 16 << 20,
-    POLL_MS = 100,              // how often a service elsewhere is asked
-    LOST_MS = 500,              // pause after it could not be reached
+    POLL_MS = 100,  // how often a service elsewhere is asked
+    LOST_MS = 500,  // pause after it could not be reached
     CATCH_UP_STEP_MS = 5,
 };
 
@@ -40,7 +40,8 @@ typedef struct {
 static bool want(fq_command *command, fq_batch *batch, int round) {
     apply_command *apply = (apply_command *)command;
     if (round == 0) {
-        apply->followed = (fq_followed_row *)fq_want(batch, &fq_followed_table, apply->rule->source, 0, 0);
+        apply->followed =
+            (fq_followed_row *)fq_want(batch, &fq_followed_table, apply->rule->source, 0, 0);
     }
     for (size_t i = 0; i < apply->count && round < 2; i++) {
         apply->rule->want(apply->service, batch, &apply->rows[i], round);
@@ -73,7 +74,8 @@ static fq_err restore(fq_command *command, fq_batch *batch, const fq_row *record
 }
 
 static const char *const no_fields[] = {NULL};
-static const fq_command_kind apply_kind = {"follow", 1, no_fields, want, decide, want_again, restore};
+static const fq_command_kind apply_kind = {"follow", 1,          no_fields, want,
+                                           decide,   want_again, restore};
 
 // Applies what is new; says whether there may be more.
 static fq_err apply_next(fq_follow *follow, bool *out_more) {
@@ -83,13 +85,15 @@ static fq_err apply_next(fq_follow *follow, bool *out_more) {
     fq_event_row *rows;
     size_t count = 0;
     const uint64_t position = atomic_load(&follow->position);
-    fq_err err = fq_peer_events(service->peers, follow->rule->source, position, EVENTS_MAX, &arena, &rows, &count);
+    fq_err err = fq_peer_events(service->peers, follow->rule->source, position, EVENTS_MAX, &arena,
+                                &rows, &count);
     if (!err.code && count > 0) {
-        apply_command apply = {.base = {.kind = &apply_kind, .arena = &arena, .units = (uint32_t)count},
-                               .service = service,
-                               .rule = follow->rule,
-                               .rows = rows,
-                               .count = count};
+        apply_command apply = {
+            .base = {.kind = &apply_kind, .arena = &arena, .units = (uint32_t)count},
+            .service = service,
+            .rule = follow->rule,
+            .rows = rows,
+            .count = count};
         err = fq_writer_run(service->writer, &apply.base);
         if (!err.code) {
             atomic_store(&follow->position, rows[count - 1].position);
@@ -127,8 +131,10 @@ static void *run(void *context) {
         bool more = false;
         const fq_err err = apply_next(follow, &more);
         if (err.code) {
-            fq_log(FQ_LOG_WARN, "events could not be followed", FQ_LOG_TEXT("service", follow->service->kind->name),
-                   FQ_LOG_INT("source", follow->rule->source), FQ_LOG_TEXT("code", fq_error_row_of(err.code)->name));
+            fq_log(FQ_LOG_WARN, "events could not be followed",
+                   FQ_LOG_TEXT("service", follow->service->kind->name),
+                   FQ_LOG_INT("source", follow->rule->source),
+                   FQ_LOG_TEXT("code", fq_error_row_of(err.code)->name));
             wait(follow, LOST_MS);
         } else if (!more) {
             wait(follow, POLL_MS);

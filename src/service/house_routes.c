@@ -5,7 +5,6 @@
 #include "service/edge.h"
 #include "service/events.h"
 
-
 extern const char fq_openapi_text[], fq_openapi_end[];
 
 static fq_err answer_text(fq_call *call, const char *type, fq_str text) {
@@ -45,7 +44,8 @@ static fq_err metrics(fq_call *call) {
 }
 
 static fq_err openapi(fq_call *call) {
-    return answer_text(call, "application/yaml", (fq_str){fq_openapi_text, (size_t)(fq_openapi_end - fq_openapi_text)});
+    return answer_text(call, "application/yaml",
+                       (fq_str){fq_openapi_text, (size_t)(fq_openapi_end - fq_openapi_text)});
 }
 
 // Where a problem's `type` leads: what the code means, in both languages.
@@ -54,8 +54,9 @@ static fq_err problem_page(fq_call *call) {
     for (fq_code code = FQ_DONE + 1; code < FQ_FACT_MISSING; code++) {
         const fq_error_row *row = fq_error_row_of(code);
         if (fq_str_equal(name, fq_str_of(row->name))) {
-            const fq_str page = fq_arena_printf(call->arena, "%s (%d)\n\n%s. %s\n\n%s。%s\n", row->name, row->status,
-                                                row->title[0], row->detail[0], row->title[1], row->detail[1]);
+            const fq_str page = fq_arena_printf(call->arena, "%s (%d)\n\n%s. %s\n\n%s。%s\n",
+                                                row->name, row->status, row->title[0],
+                                                row->detail[0], row->title[1], row->detail[1]);
             return answer_text(call, "text/plain; charset=utf-8", page);
         }
     }
@@ -71,7 +72,11 @@ typedef struct {
 } clock_query;
 
 static const fq_field clock_rows[] = {
-    {.name = "advance_s", .kind = FQ_FIELD_INTEGER, .required = true, .minimum = 0, .maximum = ADVANCE_MAX_S,
+    {.name = "advance_s",
+     .kind = FQ_FIELD_INTEGER,
+     .required = true,
+     .minimum = 0,
+     .maximum = ADVANCE_MAX_S,
      .offset = FQ_AT(clock_query, advance_s)},
 };
 static const fq_fields clock_fields = FQ_FIELDS(clock_rows, clock_query);
@@ -103,7 +108,10 @@ const fq_route fq_house_routes[] = {
     {.method = FQ_GET, .path = "/metrics", .answer = metrics, .open = true},
     {.method = FQ_GET, .path = "/v1/openapi.yaml", .answer = openapi, .open = true},
     {.method = FQ_GET, .path = "/v1/events", .operation = FQ_MAY_EVENT_SEE, .read = fq_events_list},
-    {.method = FQ_GET, .path = "/v1/events/{event_id}", .operation = FQ_MAY_EVENT_SEE, .read = fq_event_get},
+    {.method = FQ_GET,
+     .path = "/v1/events/{event_id}",
+     .operation = FQ_MAY_EVENT_SEE,
+     .read = fq_event_get},
     {.method = FQ_POST, .path = "/sandbox/clock", .read = move_clock, .json_body = true},
     {.method = FQ_GET, .path = "/problems/{code}", .answer = problem_page, .open = true},
 };

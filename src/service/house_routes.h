@@ -1,4 +1,5 @@
-// Routes that belong to no service: health, metrics, the contract, the error pages, and the sandbox's clock.
+// Routes that belong to no service: health, metrics, the contract, the error pages, and the
+// sandbox's clock.
 #pragma once
 
 #include "service/call.h"

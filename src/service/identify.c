@@ -1,4 +1,5 @@
-// Who is calling: a signature (RFC 9421), the short form's signature, a bearer key of the sandbox, or another service.
+// Who is calling: a signature (RFC 9421), the short form's signature, a bearer key of the sandbox,
+// or another service.
 #include "base/clock.h"
 #include "crypto/message_signature.h"
 #include "crypto/short_form.h"
@@ -19,7 +20,8 @@ static fq_message message_of(const fq_edge *edge, const fq_call *call) {
         .authority = by_host ? request->host : edge->authority,
         .path = request->path,
         // In the target the query stands behind its '?', which belongs to @query.
-        .query = request->query_given ? (fq_str){request->query.at - 1, request->query.len + 1} : (fq_str){0},
+        .query = request->query_given ? (fq_str){request->query.at - 1, request->query.len + 1}
+                                      : (fq_str){0},
         .target = request->target,
         .fields = fields,
         .field_count = request->header_count,
@@ -64,7 +66,8 @@ static fq_key_state lookup(void *context, fq_str keyid, const fq_verify_key **ou
 // With an origin configured, a request for another host is not for us, whatever it is signed for.
 static bool is_for_us(const fq_edge *edge, const fq_call *call) {
     const fq_str host = call->exchange->request.host;
-    return edge->authority.len == 0 || call->route->house_only || fq_str_equal_nocase(host, edge->authority);
+    return edge->authority.len == 0 || call->route->house_only ||
+           fq_str_equal_nocase(host, edge->authority);
 }
 
 static fq_err identify_signed(fq_edge *edge, fq_call *call, const fq_message *message) {
@@ -101,7 +104,8 @@ static fq_err identify_bearer(fq_edge *edge, fq_call *call, fq_str authorization
         return fq_refuse(FQ_SIGNATURE_MISSING, NULL);
     }
     fq_hash *hash = FQ_NEW(call->arena, fq_hash);
-    *hash = fq_sha256_of(fq_str_trim((fq_str){authorization.at + scheme_len, authorization.len - scheme_len}));
+    *hash = fq_sha256_of(
+        fq_str_trim((fq_str){authorization.at + scheme_len, authorization.len - scheme_len}));
     switch (fq_directory_find_token(edge->directory, hash, &call->key)) {
     case FQ_KEY_ASK:
         call->asked_token = hash;
@@ -130,7 +134,8 @@ fq_err fq_edge_identify(fq_edge *edge, fq_call *call) {
 
 // --- the short form ---
 
-static fq_err required(const fq_json *body, const char *name, fq_json_type type, const fq_json **out) {
+static fq_err required(const fq_json *body, const char *name, fq_json_type type,
+                       const fq_json **out) {
     const fq_json *value = fq_json_member(body, name);
     if (!value) {
         return fq_refuse(FQ_MISSING_FIELD, name);
@@ -190,8 +195,8 @@ fq_err fq_edge_identify_short(fq_edge *edge, fq_call *call, fq_str *out_nonce) {
     fq_buffer_init(&canonical, 2 * 65536);
     fq_err err = fq_json_canonical(call->body, "signature", &canonical);
     if (!err.code) {
-        err = fq_short_form_verify(fq_known_key_verifier(call->key), fq_buffer_str(&canonical), signature->text,
-                                   created->integer, fq_wall_ms() / 1000);
+        err = fq_short_form_verify(fq_known_key_verifier(call->key), fq_buffer_str(&canonical),
+                                   signature->text, created->integer, fq_wall_ms() / 1000);
     }
     fq_buffer_free(&canonical);
     FQ_TRY(err);

@@ -77,7 +77,8 @@ static fq_code code_of(fq_str name) {
     return FQ_INTERNAL;
 }
 
-const fq_row *fq_kept_next(fq_kept_reader *reader, fq_batch *batch, const fq_table *table, fq_arena *arena, fq_err *out) {
+const fq_row *fq_kept_next(fq_kept_reader *reader, fq_batch *batch, const fq_table *table,
+                           fq_arena *arena, fq_err *out) {
     fq_str code, param;
     uint64_t id;
     if (!cut(&reader->rest, &id, &code, &param)) {
@@ -88,7 +89,8 @@ const fq_row *fq_kept_next(fq_kept_reader *reader, fq_batch *batch, const fq_tab
         *out = fq_refuse(code_of(code), param.len > 0 ? fq_arena_text(arena, param) : NULL);
         return NULL;
     }
-    const fq_event_row *event = (const fq_event_row *)fq_want(batch, &fq_event_table, reader->position++, 0, 0);
+    const fq_event_row *event =
+        (const fq_event_row *)fq_want(batch, &fq_event_table, reader->position++, 0, 0);
     fq_row *row = fq_row_copy(fq_want(batch, table, id, 0, 0), arena);
     FQ_ASSERT(event->subject == id && fq_row_apply_told(row, event->told));
     *out = FQ_OK;

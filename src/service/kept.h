@@ -1,8 +1,9 @@
 // What a bulk keeps of its items for its Idempotency-Key, and how the answer is made of it again.
 //
-// An item after the other: for a resource its id (8 bytes, never 0); for a refusal 8 zero bytes, then length and text of its
-// code and of its field (1 byte of length each). The events of a bulk's resources stand one behind the other in the order
-// of the items; the request's record names the last.
+// An item after the other: for a resource its id (8 bytes, never 0); for a refusal 8 zero bytes,
+// then length and text of its code and of its field (1 byte of length each). The events of a bulk's
+// resources stand one behind the other in the order of the items; the request's record names the
+// last.
 #pragma once
 
 #include "store/journal.h"
@@ -24,5 +25,7 @@ typedef struct {
 } fq_kept_reader;
 
 fq_kept_reader fq_kept_read(const fq_row *record);
-// The next item: a resource's row as it was then (a copy in `arena`) with FQ_OK, or NULL with the refusal.
-const fq_row *fq_kept_next(fq_kept_reader *reader, fq_batch *batch, const fq_table *table, fq_arena *arena, fq_err *out);
+// The next item: a resource's row as it was then (a copy in `arena`) with FQ_OK, or NULL with the
+// refusal.
+const fq_row *fq_kept_next(fq_kept_reader *reader, fq_batch *batch, const fq_table *table,
+                           fq_arena *arena, fq_err *out);

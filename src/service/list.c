@@ -12,8 +12,8 @@ typedef struct {
     fq_arena *arena;
     fq_row **rows;
     size_t count, wanted, looked;
-    uint64_t last;    // the last id looked at
-    bool more;        // ended because there was enough, not because there was no more
+    uint64_t last;  // the last id looked at
+    bool more;      // ended because there was enough, not because there was no more
 } gathering;
 
 static uint64_t id_of(const fq_row *row) {
@@ -53,14 +53,16 @@ static fq_err range_of(const fq_list_of *list, fq_scan *scan) {
     return FQ_OK;
 }
 
-// Merges two gatherings by id, newest first, each row once. Where one was cut short, nothing older than its end may
-// follow from the other.
-static size_t merge(const gathering *a, const gathering *b, size_t limit, fq_row **out, uint64_t *out_last, bool *out_more) {
+// Merges two gatherings by id, newest first, each row once. Where one was cut short, nothing older
+// than its end may follow from the other.
+static size_t merge(const gathering *a, const gathering *b, size_t limit, fq_row **out,
+                    uint64_t *out_last, bool *out_more) {
     size_t i = 0, j = 0, count = 0;
     const uint64_t bound_a = a->more ? a->last : 0, bound_b = b->more ? b->last : 0;
     const uint64_t bound = bound_a > bound_b ? bound_a : bound_b;
     while (count < limit && (i < a->count || j < b->count)) {
-        const uint64_t x = i < a->count ? id_of(a->rows[i]) : 0, y = j < b->count ? id_of(b->rows[j]) : 0;
+        const uint64_t x = i < a->count ? id_of(a->rows[i]) : 0,
+                       y = j < b->count ? id_of(b->rows[j]) : 0;
         if ((x > y ? x : y) < bound) {
             break;
         }
@@ -81,14 +83,16 @@ static fq_err gather_given(fq_call *call, const fq_list_of *list, size_t limit, 
     out->rows = FQ_NEW_ARRAY(call->arena, fq_row *, CANDIDATES_MAX);
     for (size_t i = 0; i < list->row_count; i++) {
         const uint64_t id = id_of(list->rows[i]);
-        if (id > range.above && (range.below == 0 || id < range.below) && !gather(out, list->rows[i])) {
+        if (id > range.above && (range.below == 0 || id < range.below) &&
+            !gather(out, list->rows[i])) {
             break;
         }
     }
     return FQ_OK;
 }
 
-static void write_page(fq_call *call, const fq_list_of *list, fq_row **rows, size_t count, bool more, uint64_t last) {
+static void write_page(fq_call *call, const fq_list_of *list, fq_row **rows, size_t count,
+                       bool more, uint64_t last) {
     fq_json_writer out = fq_call_answer(call, 200, 0);
     fq_json_object_begin(&out, NULL);
     fq_json_put_literal(&out, "object", "list");
@@ -113,8 +117,11 @@ fq_err fq_list_answer(fq_call *call, fq_reader *reader, const fq_list_of *list) 
     for (size_t i = 0; i < list->source_count; i++) {
         found[i] = (gathering){.list = list, .arena = call->arena, .wanted = limit + 1};
         found[i].rows = FQ_NEW_ARRAY(call->arena, fq_row *, CANDIDATES_MAX);
-        fq_scan scan = {.table = list->table, .index = list->sources[i].index, .value = list->sources[i].value,
-                        .visit = gather, .context = &found[i]};
+        fq_scan scan = {.table = list->table,
+                        .index = list->sources[i].index,
+                        .value = list->sources[i].value,
+                        .visit = gather,
+                        .context = &found[i]};
         FQ_TRY(range_of(list, &scan));
         FQ_TRY(ops->reader_scan(reader, &scan));
     }

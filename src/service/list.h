@@ -1,5 +1,5 @@
-// Lists of the contract: newest first, a page at a time, with filters. A page looks at a bounded number of rows; with a
-// rare filter it may be short, even empty, while `has_more` is true.
+// Lists of the contract: newest first, a page at a time, with filters. A page looks at a bounded
+// number of rows; with a rare filter it may be short, even empty, while `has_more` is true.
 #pragma once
 
 #include "service/call.h"
@@ -15,14 +15,25 @@ typedef struct {
 } fq_page;
 
 // Rows for the field table of a struct that has an fq_page member called `page`.
-#define FQ_PAGE_FIELDS(type)                                                                                        \
-    {.name = "limit", .kind = FQ_FIELD_INTEGER, .minimum = 1, .maximum = FQ_PAGE_LIMIT_MAX,                         \
-     .offset = FQ_AT(type, page.limit)},                                                                            \
-        {.name = "after", .kind = FQ_FIELD_ASCII, .minimum = 1, .maximum = 64, .offset = FQ_AT(type, page.after)},  \
-        {.name = "created_from", .kind = FQ_FIELD_TIME, .offset = FQ_AT(type, page.created_from),                   \
-         .given = FQ_GIVEN_AT(type, page.created_from_given)},                                                      \
-        {.name = "created_to", .kind = FQ_FIELD_TIME, .offset = FQ_AT(type, page.created_to),                       \
-         .given = FQ_GIVEN_AT(type, page.created_to_given)}
+#define FQ_PAGE_FIELDS(type)                                                                 \
+    {.name = "limit",                                                                        \
+     .kind = FQ_FIELD_INTEGER,                                                               \
+     .minimum = 1,                                                                           \
+     .maximum = FQ_PAGE_LIMIT_MAX,                                                           \
+     .offset = FQ_AT(type, page.limit)},                                                     \
+        {.name = "after",                                                                    \
+         .kind = FQ_FIELD_ASCII,                                                             \
+         .minimum = 1,                                                                       \
+         .maximum = 64,                                                                      \
+         .offset = FQ_AT(type, page.after)},                                                 \
+        {.name = "created_from",                                                             \
+         .kind = FQ_FIELD_TIME,                                                              \
+         .offset = FQ_AT(type, page.created_from),                                           \
+         .given = FQ_GIVEN_AT(type, page.created_from_given)},                               \
+    {                                                                                        \
+        .name = "created_to", .kind = FQ_FIELD_TIME, .offset = FQ_AT(type, page.created_to), \
+        .given = FQ_GIVEN_AT(type, page.created_to_given)                                    \
+    }
 
 // Where the rows come from: the whole table (index NULL), or those with `value` under an index.
 typedef struct {
@@ -42,7 +53,8 @@ typedef struct {
     bool (*accept)(void *context, const fq_row *row);
     // Writes the row as one object.
     void (*encode)(void *context, fq_json_writer *out, const fq_row *row);
-    // Called once with the accepted rows, before they are encoded, for what must be asked for all at once; may be NULL.
+    // Called once with the accepted rows, before they are encoded, for what must be asked for all
+    // at once; may be NULL.
     fq_err (*prepare)(void *context, fq_row **rows, size_t count);
     void *context;
 } fq_list_of;

@@ -11,23 +11,30 @@ enum { ANSWER_BYTES_MAX = 4 << 20, NONCE_TEXT = 24, TOLD_BYTES_MAX = 1 << 20 };
 
 // --- calls over HTTP ---
 
-static fq_err sign_call(const fq_peers *peers, fq_arena *arena, fq_str authority, fq_str path, fq_str body,
-                        fq_header *headers, size_t *count) {
+static fq_err sign_call(const fq_peers *peers, fq_arena *arena, fq_str authority, fq_str path,
+                        fq_str body, fq_header *headers, size_t *count) {
     uint8_t random[NONCE_TEXT / 4 * 3];
     char nonce[NONCE_TEXT];
     fq_random(random, sizeof(random));
     fq_base64_encode((fq_str){(const char *)random, sizeof(random)}, nonce);
     headers[0] = (fq_header){FQ_STR("Content-Type"), FQ_STR("application/json")};
-    headers[1] = (fq_header){FQ_STR("Idempotency-Key"), fq_arena_copy(arena, (fq_str){nonce, sizeof(nonce)})};
+    headers[1] = (fq_header){FQ_STR("Idempotency-Key"),
+                             fq_arena_copy(arena, (fq_str){nonce, sizeof(nonce)})};
     fq_message_field fields[2];
     for (size_t i = 0; i < 2; i++) {
         fields[i] = (fq_message_field){headers[i].name, headers[i].value};
     }
-    const fq_message message = {.method = FQ_STR("POST"), .scheme = FQ_STR("http"), .authority = authority,
-                                .path = path, .fields = fields, .field_count = 2};
+    const fq_message message = {.method = FQ_STR("POST"),
+                                .scheme = FQ_STR("http"),
+                                .authority = authority,
+                                .path = path,
+                                .fields = fields,
+                                .field_count = 2};
     fq_sign_key *key;
     FQ_TRY(fq_sign_key_from_secret(peers->service_key, NULL, &key));
-    const fq_signing signing = {.key = key, .keyid = FQ_STR("service"), .nonce = headers[1].value,
+    const fq_signing signing = {.key = key,
+                                .keyid = FQ_STR("service"),
+                                .nonce = headers[1].value,
                                 .created_s = fq_wall_ms() / 1000};
     fq_signed_fields made;
     const fq_err err = fq_message_sign(arena, &message, body, &signing, &made);
@@ -61,8 +68,8 @@ static fq_err refusal_of(const fq_json *problem) {
     return fq_refuse(FQ_UNAVAILABLE, NULL);
 }
 
-fq_err fq_peer_call(const fq_peers *peers, fq_service_number number, const char *path, fq_str body, fq_arena *arena,
-                    const fq_json **out) {
+fq_err fq_peer_call(const fq_peers *peers, fq_service_number number, const char *path, fq_str body,
+                    fq_arena *arena, const fq_json **out) {
     const char *base = peers->peer[number].url;
     if (!base || !base[0] || peers->service_key.len == 0) {
         return fq_refuse(FQ_UNAVAILABLE, NULL);
@@ -74,9 +81,11 @@ fq_err fq_peer_call(const fq_peers *peers, fq_service_number number, const char 
     fq_buffer answer;
     fq_buffer_init(&answer, ANSWER_BYTES_MAX);
     int status = 0;
-    fq_err err = fq_client_call(peers->client,
-                                &(fq_outgoing){.method = FQ_POST, .url = url, .headers = headers, .header_count = count, .body = body},
-                                &status, &answer);
+    fq_err err = fq_client_call(
+        peers->client,
+        &(fq_outgoing){
+            .method = FQ_POST, .url = url, .headers = headers, .header_count = count, .body = body},
+        &status, &answer);
     const fq_json *json = NULL;
     if (!err.code) {
         const fq_str text = fq_arena_copy(arena, fq_buffer_str(&answer));
@@ -114,8 +123,11 @@ static fq_err local_events(fq_service *service, uint64_t position, collecting *i
     FQ_TRY(fq_reader_pool_borrow(service->readers, &reader));
     fq_err err = ops->reader_begin(reader);
     if (!err.code) {
-        err = ops->reader_scan(reader, &(fq_scan){.table = &fq_event_table, .above = position, .forward = true,
-                                                  .visit = collect, .context = into});
+        err = ops->reader_scan(reader, &(fq_scan){.table = &fq_event_table,
+                                                  .above = position,
+                                                  .forward = true,
+                                                  .visit = collect,
+                                                  .context = into});
         ops->reader_end(reader);
     }
     fq_reader_pool_return(service->readers, reader);
@@ -127,16 +139,18 @@ static uint64_t number_of(const fq_json *object, const char *name) {
     return member && member->is_integer ? (uint64_t)member->integer : 0;
 }
 
-static fq_err remote_events(const fq_peers *peers, fq_service_number number, uint64_t position, collecting *into) {
+static fq_err remote_events(const fq_peers *peers, fq_service_number number, uint64_t position,
+                            collecting *into) {
     char path[64];
     static const char *const names[] = {"", "user", "order", "payment"};
     snprintf(path, sizeof(path), "/internal/%s/events", names[number]);
-    const fq_str body = fq_arena_printf(into->arena, "{\"position\":%llu,\"count\":%zu}", (unsigned long long)position,
-                                        into->count_max);
+    const fq_str body = fq_arena_printf(into->arena, "{\"position\":%llu,\"count\":%zu}",
+                                        (unsigned long long)position, into->count_max);
     const fq_json *answer;
     FQ_TRY(fq_peer_call(peers, number, path, body, into->arena, &answer));
     const fq_json *events = fq_json_member(answer, "events");
-    for (const fq_json *event = events ? events->first : NULL; event && into->count < into->count_max; event = event->next) {
+    for (const fq_json *event = events ? events->first : NULL;
+         event && into->count < into->count_max; event = event->next) {
         const fq_json *told = fq_json_member(event, "told");
         fq_event_row *row = &into->rows[into->count++];
         *row = (fq_event_row){.row = {.table = &fq_event_table, .state = FQ_ROW_LOADED},
@@ -157,11 +171,15 @@ static fq_err remote_events(const fq_peers *peers, fq_service_number number, uin
     return FQ_OK;
 }
 
-fq_err fq_peer_events(const fq_peers *peers, fq_service_number number, uint64_t position, size_t count_max,
-                      fq_arena *arena, fq_event_row **out_rows, size_t *out_count) {
-    collecting into = {.arena = arena, .rows = FQ_NEW_ARRAY(arena, fq_event_row, count_max), .count_max = count_max};
+fq_err fq_peer_events(const fq_peers *peers, fq_service_number number, uint64_t position,
+                      size_t count_max, fq_arena *arena, fq_event_row **out_rows,
+                      size_t *out_count) {
+    collecting into = {.arena = arena,
+                       .rows = FQ_NEW_ARRAY(arena, fq_event_row, count_max),
+                       .count_max = count_max};
     const fq_peer *peer = &peers->peer[number];
-    FQ_TRY(peer->local ? local_events(peer->local, position, &into) : remote_events(peers, number, position, &into));
+    FQ_TRY(peer->local ? local_events(peer->local, position, &into)
+                       : remote_events(peers, number, position, &into));
     *out_rows = into.rows;
     *out_count = into.count;
     return FQ_OK;

@@ -1,6 +1,7 @@
-// The other services as one service sees them: in this process, or at a URL. Code that calls them cannot tell which.
-// Each service's public header (user/user.h, order/order.h, payment/payment.h) says what may be asked; this is how the
-// question travels. For threads that may wait.
+// The other services as one service sees them: in this process, or at a URL. Code that calls them
+// cannot tell which.
+// Each service's public header (user/user.h, order/order.h, payment/payment.h) says what may be
+// asked; this is how the question travels. For threads that may wait.
 #pragma once
 
 #include "service/service.h"
@@ -21,11 +22,13 @@ struct fq_peers {
     fq_str service_key;  // the shared secret that signs calls between services
 };
 
-// Asks a service at its URL: POST `path` (below /internal/) with a JSON body, signed with the service key. The answer's
-// JSON lives in `arena`. Errors: the refusal that the other side named, unavailable.
-FQ_MUST_USE fq_err fq_peer_call(const fq_peers *peers, fq_service_number number, const char *path, fq_str body,
-                                fq_arena *arena, const fq_json **out);
+// Asks a service at its URL: POST `path` (below /internal/) with a JSON body, signed with the
+// service key. The answer's JSON lives in `arena`. Errors: the refusal that the other side named,
+// unavailable.
+FQ_MUST_USE fq_err fq_peer_call(const fq_peers *peers, fq_service_number number, const char *path,
+                                fq_str body, fq_arena *arena, const fq_json **out);
 
 // Events of a service after `position`, at most `count_max`; rows and their bytes live in `arena`.
-FQ_MUST_USE fq_err fq_peer_events(const fq_peers *peers, fq_service_number number, uint64_t position, size_t count_max,
-                                  fq_arena *arena, fq_event_row **out_rows, size_t *out_count);
+FQ_MUST_USE fq_err fq_peer_events(const fq_peers *peers, fq_service_number number,
+                                  uint64_t position, size_t count_max, fq_arena *arena,
+                                  fq_event_row **out_rows, size_t *out_count);

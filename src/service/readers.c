@@ -1,6 +1,6 @@
 // A service's pool of readers: threads with a connection each, and connections to borrow.
-#include "service/service.h"
 #include "service/readers.h"
+#include "service/service.h"
 
 #include <pthread.h>
 #include <stdlib.h>

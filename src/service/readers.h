@@ -3,6 +3,7 @@
 
 #include "service/service.h"
 
-FQ_MUST_USE fq_err fq_reader_pool_make(fq_engine *engine, size_t thread_count, fq_reader_pool **out);
+FQ_MUST_USE fq_err fq_reader_pool_make(fq_engine *engine, size_t thread_count,
+                                       fq_reader_pool **out);
 // Finishes the jobs that wait, then closes every connection. NULL is fine.
 void fq_reader_pool_free(fq_reader_pool *pool);

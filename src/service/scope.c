@@ -4,8 +4,12 @@
 typedef enum { N, Y, O } permission;
 
 static const permission table[FQ_OPERATION_COUNT][FQ_SCOPE_PAYER + 1] = {
-#define X(name, what, admin, read, merchant, payer) \
-    [FQ_MAY_##name] = {[FQ_SCOPE_HOUSE] = Y, [FQ_SCOPE_ADMIN] = admin, [FQ_SCOPE_READ] = read, [FQ_SCOPE_MERCHANT] = merchant, [FQ_SCOPE_PAYER] = payer},
+#define X(name, what, admin, read, merchant, payer)    \
+    [FQ_MAY_##name] = {[FQ_SCOPE_HOUSE] = Y,           \
+                       [FQ_SCOPE_ADMIN] = admin,       \
+                       [FQ_SCOPE_READ] = read,         \
+                       [FQ_SCOPE_MERCHANT] = merchant, \
+                       [FQ_SCOPE_PAYER] = payer},
     FQ_OPERATIONS(X)
 #undef X
 };
@@ -27,8 +31,8 @@ bool fq_scope_may_to(const fq_caller *caller, fq_operation operation, fq_sides s
     return side != 0 && side == caller->user.v;
 }
 
-fq_err fq_scope_check(const fq_caller *caller, fq_operation see, fq_operation operation, fq_sides sides,
-                      fq_code not_found) {
+fq_err fq_scope_check(const fq_caller *caller, fq_operation see, fq_operation operation,
+                      fq_sides sides, fq_code not_found) {
     if (fq_scope_may_to(caller, operation, sides)) {
         return FQ_OK;
     }
@@ -48,7 +52,8 @@ fq_err fq_scope_parse(fq_str text, fq_scope *out, fq_user_id *out_user) {
     for (size_t i = 0; i < 2; i++) {
         const fq_str prefix = fq_str_of(of_user[i].prefix);
         if (fq_str_starts(text, prefix) &&
-            fq_id_parse(FQ_ID_user, (fq_str){text.at + prefix.len, text.len - prefix.len}, &out_user->v)) {
+            fq_id_parse(FQ_ID_user, (fq_str){text.at + prefix.len, text.len - prefix.len},
+                        &out_user->v)) {
             *out = of_user[i].scope;
             return FQ_OK;
         }

@@ -8,6 +8,7 @@
 #include "service/follow.h"
 #include "service/readers.h"
 #include "service/worker.h"
+#include "store/migrate.h"
 
 #include <stdlib.h>
 
@@ -41,12 +42,15 @@ static void observed(void *context, const fq_writer_sample *sample) {
     const fq_service *service = context;
     static const char *const steps[FQ_STEPS] = {"load", "decide", "save", "commit"};
     const fq_str name = fq_str_of(service->kind->name), none = FQ_STR("");
-    fq_metrics_observe(fq_metrics_series(FQ_METRIC_WRITER_BATCH_SIZE, name, none, none), (int64_t)sample->commands);
-    fq_metrics_set(fq_metrics_series(FQ_METRIC_WRITER_QUEUE_LENGTH, name, none, none), (int64_t)sample->queue_units);
+    fq_metrics_observe(fq_metrics_series(FQ_METRIC_WRITER_BATCH_SIZE, name, none, none),
+                       (int64_t)sample->commands);
+    fq_metrics_set(fq_metrics_series(FQ_METRIC_WRITER_QUEUE_LENGTH, name, none, none),
+                   (int64_t)sample->queue_units);
     for (size_t i = 0; i < FQ_STEPS; i++) {
         if (sample->step_ns[i] > 0) {
-            fq_metrics_observe(fq_metrics_series(FQ_METRIC_WRITER_STEP_DURATION, name, fq_str_of(steps[i]), none),
-                               sample->step_ns[i]);
+            fq_metrics_observe(
+                fq_metrics_series(FQ_METRIC_WRITER_STEP_DURATION, name, fq_str_of(steps[i]), none),
+                sample->step_ns[i]);
         }
     }
     if (sample->step_ns[FQ_STEP_COMMIT] > 0) {
@@ -54,11 +58,29 @@ static void observed(void *context, const fq_writer_sample *sample) {
                            sample->step_ns[FQ_STEP_COMMIT]);
     }
     if (sample->outcome.code) {
-        fq_metrics_add_to(FQ_METRIC_STORE_ERRORS, name, fq_str_of(fq_error_row_of(sample->outcome.code)->name), none, 1);
+        fq_metrics_add_to(FQ_METRIC_STORE_ERRORS, name,
+                          fq_str_of(fq_error_row_of(sample->outcome.code)->name), none, 1);
     }
 }
 
 // --- opening and ending ---
+
+// Before anything is made in the data: test keys never get into live data, nor live ones out.
+static fq_err check_mode(fq_service *service) {
+    const fq_str wanted = service->live ? FQ_STR("live") : FQ_STR("sandbox");
+    fq_buffer found;
+    fq_buffer_init(&found, 64);
+    fq_err err = fq_store_stamp(service->engine, "mode", service->any_mode ? (fq_str){0} : wanted, &found);
+    if (!err.code && service->any_mode && found.len > 0) {
+        service->live = fq_str_equal(fq_buffer_str(&found), FQ_STR("live"));
+    } else if (!err.code && found.len > 0 && !fq_str_equal(fq_buffer_str(&found), wanted)) {
+        fq_log(FQ_LOG_ERROR, "these data are of the other mode; start with the mode they were made in",
+               FQ_LOG_TEXT("service", service->kind->name), FQ_LOG_STR("mode", fq_buffer_str(&found)));
+        err = fq_refuse(FQ_STATE_CONFLICT, NULL);
+    }
+    fq_buffer_free(&found);
+    return err;
+}
 
 fq_err fq_service_open(fq_service *service, const char *where) {
     const fq_settings *settings = service->settings;
@@ -70,6 +92,7 @@ fq_err fq_service_open(fq_service *service, const char *where) {
         .migrate = settings->store_migrate,
     };
     FQ_TRY(fq_store_open(where, service->kind->schema, &options, &service->engine));
+    FQ_TRY(check_mode(service));
     if (service->kind->open) {
         FQ_TRY(service->kind->open(service));
     }
@@ -84,7 +107,8 @@ fq_err fq_service_open(fq_service *service, const char *where) {
         .context = service,
     };
     FQ_TRY(fq_writer_make(&config, &service->writer));
-    return fq_reader_pool_make(service->engine, (size_t)settings->store_reader_threads, &service->readers);
+    return fq_reader_pool_make(service->engine, (size_t)settings->store_reader_threads,
+                               &service->readers);
 }
 
 fq_err fq_service_start(fq_service *service) {

@@ -1,5 +1,5 @@
-// A service: its database, writer, readers, routes, timers, and what it follows of others. What is its own stands in a
-// table of constants (fq_service_kind); what is running, in fq_service.
+// A service: its database, writer, readers, routes, timers, and what it follows of others. What is
+// its own stands in a table of constants (fq_service_kind); what is running, in fq_service.
 #pragma once
 
 #include "base/config.h"
@@ -10,29 +10,37 @@
 #include "store/writer.h"
 
 // Stored in `followed` rows and told as `source`: stands for good.
-typedef enum { FQ_SERVICE_USER = 1, FQ_SERVICE_ORDER = 2, FQ_SERVICE_PAYMENT = 3, FQ_SERVICE_NUMBERS } fq_service_number;
+typedef enum {
+    FQ_SERVICE_USER = 1,
+    FQ_SERVICE_ORDER = 2,
+    FQ_SERVICE_PAYMENT = 3,
+    FQ_SERVICE_NUMBERS
+} fq_service_number;
 
-// What each type of event is about. To add one, add a row to the service's table; numbers stand for good.
+// What each type of event is about. To add one, add a row to the service's table; numbers stand for
+// good.
 typedef struct {
     uint16_t number;
-    const char *name;  // "payment.succeeded"
+    const char *name;       // "payment.succeeded"
     const fq_table *table;  // the subject's
     fq_id_kind id_kind;
-    // Writes the subject as the API shows it, as the member "data": `row` is as it was right after the change.
+    // Writes the subject as the API shows it, as the member "data": `row` is as it was right after
+    // the change.
     void (*encode)(fq_service *service, fq_json_writer *out, const fq_row *row);
     // Whose feed shows it.
     fq_sides (*sides)(const fq_row *row);
 } fq_event_type;
 
-// Work that falls due: makes the command that does it. The command removes the row (fq_work_table) itself.
+// Work that falls due: makes the command that does it. The command removes the row (fq_work_table)
+// itself.
 typedef struct {
     uint16_t number;
     const char *name;
     fq_command *(*make)(fq_service *service, fq_arena *arena, const fq_work_row *work);
 } fq_work_kind;
 
-// What is done here about another service's events, within one command: rows wanted (round 0, then those that the rows of
-// round 0 name), then changed.
+// What is done here about another service's events, within one command: rows wanted (round 0, then
+// those that the rows of round 0 name), then changed.
 typedef struct {
     fq_service_number source;
     void (*want)(fq_service *service, fq_batch *batch, const fq_event_row *event, int round);
@@ -51,13 +59,14 @@ typedef struct {
     size_t work_count;
     const fq_follow_rule *follows;
     size_t follow_count;
-    // Makes and frees the service's own state (service->state). `open` runs after the store is open and before the writer
-    // starts.
+    // Makes and frees the service's own state (service->state). `open` runs after the store is open
+    // and before the writer starts.
     fq_err (*open)(fq_service *service);
     void (*close)(fq_service *service);
     // Takes a command on its way to the writer; NULL: straight to the queue. False: full.
     bool (*submit)(fq_service *service, fq_command *command);
-    // Commands come back from the writer; NULL, or returns true where the service has sent the command elsewhere.
+    // Commands come back from the writer; NULL, or returns true where the service has sent the
+    // command elsewhere.
     bool (*returned)(fq_service *service, fq_command *command);
 } fq_service_kind;
 
@@ -70,12 +79,13 @@ struct fq_service {
     fq_engine *engine;
     fq_writer *writer;
     fq_reader_pool *readers;
-    fq_peers *peers;  // the other services, here or elsewhere
-    fq_keyring *keyring;  // NULL until the user service has made it
+    fq_peers *peers;            // the other services, here or elsewhere
+    fq_keyring *keyring;        // NULL until the user service has made it
     struct fq_follow *follows;  // what it follows of others, one each
     struct fq_worker *worker;   // its timers
     void *state;
-    bool live;  // mode
+    bool live;      // mode
+    bool any_mode;  // of a command without a server: `live` follows the data, which are not stamped
 };
 
 // Runs `job` on a thread of the pool with a reader at hand. False: too much waits.
@@ -84,15 +94,19 @@ bool fq_reader_pool_submit(fq_reader_pool *pool, fq_job *job);
 FQ_MUST_USE fq_err fq_reader_pool_borrow(fq_reader_pool *pool, fq_reader **out);
 void fq_reader_pool_return(fq_reader_pool *pool, fq_reader *reader);
 
-// Appends the event row of a change that decide has made to `row` (its version is raised before). `type` is of the
-// service's table; `command` may be NULL for a change nobody's answer shows.
-fq_row *fq_tell(fq_batch *batch, fq_command *command, uint16_t type, uint64_t subject, uint64_t version, const fq_row *row);
-// The row as the event tells it: `row` has key and fixed columns, and becomes what it was after that change.
+// Appends the event row of a change that decide has made to `row` (its version is raised before).
+// `type` is of the service's table; `command` may be NULL for a change nobody's answer shows.
+fq_row *fq_tell(fq_batch *batch, fq_command *command, uint16_t type, uint64_t subject,
+                uint64_t version, const fq_row *row);
+// The row as the event tells it: `row` has key and fixed columns, and becomes what it was after
+// that change.
 bool fq_event_restore(const fq_event_row *event, fq_row *row);
 
-// Opens store, writer and readers of a service; starts nothing.
+// Opens store, writer and readers of a service; starts nothing. The mode is stamped into the data at first start; data of
+// one mode are never opened in the other. Errors: the store's, state_conflict (also the other mode; logged).
 FQ_MUST_USE fq_err fq_service_open(fq_service *service, const char *where);
-// Starts the writer, the timers and the followers, and waits until it has caught up with what it follows.
+// Starts the writer, the timers and the followers, and waits until it has caught up with what it
+// follows.
 FQ_MUST_USE fq_err fq_service_start(fq_service *service);
 // Stops followers and timers: from then on it asks nothing of other services.
 void fq_service_quiet(fq_service *service);

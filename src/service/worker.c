@@ -12,6 +12,7 @@
 enum {
     LOOK_EVERY_MS = 250,
     LEASE_MS = 30000,
+    FORGET_EVERY_MS = 600000,
     TAKEN_MAX = 256,  // of one look
     ARENA_BYTES_MAX = 8 << 20,
 };
@@ -22,6 +23,7 @@ typedef struct fq_worker {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stopping;
+    int64_t forget_at_ms;  // monotonic
 } fq_worker;
 
 void fq_work_schedule(fq_batch *batch, int64_t due_ms, uint16_t kind, uint64_t subject) {
@@ -57,7 +59,8 @@ static bool note_due(void *context, const fq_row *row) {
 static bool want(fq_command *command, fq_batch *batch, int round) {
     take_command *take = (take_command *)command;
     for (size_t i = 0; round == 0 && i < take->count; i++) {
-        take->rows[i] = fq_work_want(batch, take->due[i]->due_ms, take->due[i]->kind, take->due[i]->subject);
+        take->rows[i] =
+            fq_work_want(batch, take->due[i]->due_ms, take->due[i]->kind, take->due[i]->subject);
     }
     return false;
 }
@@ -86,7 +89,8 @@ static fq_err restore(fq_command *command, fq_batch *batch, const fq_row *record
 }
 
 static const char *const no_fields[] = {NULL};
-static const fq_command_kind take_kind = {"work.take", 2, no_fields, want, decide, want_again, restore};
+static const fq_command_kind take_kind = {"work.take", 2,          no_fields, want,
+                                          decide,      want_again, restore};
 
 static fq_err look(fq_worker *worker, take_command *take) {
     fq_service *service = worker->service;
@@ -95,11 +99,12 @@ static fq_err look(fq_worker *worker, take_command *take) {
     FQ_TRY(fq_reader_pool_borrow(service->readers, &reader));
     fq_err err = ops->reader_begin(reader);
     if (!err.code) {
-        err = ops->reader_scan(reader, &(fq_scan){.table = &fq_work_table,
-                                                  .below = (uint64_t)fq_writer_now_ms(service->writer) + 1,
-                                                  .forward = true,
-                                                  .visit = note_due,
-                                                  .context = take});
+        err = ops->reader_scan(reader,
+                               &(fq_scan){.table = &fq_work_table,
+                                          .below = (uint64_t)fq_writer_now_ms(service->writer) + 1,
+                                          .forward = true,
+                                          .visit = note_due,
+                                          .context = take});
         ops->reader_end(reader);
     }
     fq_reader_pool_return(service->readers, reader);
@@ -136,7 +141,8 @@ static bool run_once(fq_worker *worker) {
     take->base = (fq_command){.kind = &take_kind, .arena = &arena, .units = 1};
     const fq_err err = look(worker, take);
     const size_t count = err.code ? 0 : take->count;
-    const fq_series lag = fq_metrics_series(FQ_METRIC_TIMER_LAG, fq_str_of(service->kind->name), FQ_STR(""), FQ_STR(""));
+    const fq_series lag = fq_metrics_series(FQ_METRIC_TIMER_LAG, fq_str_of(service->kind->name),
+                                            FQ_STR(""), FQ_STR(""));
     fq_metrics_set(lag, count > 0 ? fq_writer_now_ms(service->writer) - take->due[0]->due_ms : 0);
     if (count > 0 && !fq_writer_run(service->writer, &take->base).code) {
         for (size_t i = 0; i < count; i++) {
@@ -161,9 +167,20 @@ static bool wait(fq_worker *worker) {
     return go_on;
 }
 
+// Idempotency records age by the business clock.
+static void forget_requests(fq_worker *worker) {
+    fq_service *service = worker->service;
+    if (fq_monotonic_ms() >= worker->forget_at_ms) {
+        worker->forget_at_ms = fq_monotonic_ms() + FORGET_EVERY_MS;
+        fq_writer_forget(service->writer, fq_writer_now_ms(service->writer) -
+                                              service->settings->payment_idempotency_lifetime);
+    }
+}
+
 static void *run(void *context) {
     fq_worker *worker = context;
     while (wait(worker)) {
+        forget_requests(worker);
         while (run_once(worker)) {
         }
     }
@@ -181,7 +198,9 @@ fq_err fq_worker_start(fq_service *service) {
     pthread_cond_init(&worker->wake, &attributes);
     pthread_condattr_destroy(&attributes);
     service->worker = worker;
-    return pthread_create(&worker->thread, NULL, run, worker) == 0 ? FQ_OK : fq_refuse(FQ_UNAVAILABLE, NULL);
+    return pthread_create(&worker->thread, NULL, run, worker) == 0
+               ? FQ_OK
+               : fq_refuse(FQ_UNAVAILABLE, NULL);
 }
 
 void fq_worker_stop(fq_service *service) {

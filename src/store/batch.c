@@ -178,7 +178,8 @@ void fq_row_touch(fq_batch *batch, fq_row *row) {
 
 void fq_row_remove(fq_batch *batch, fq_row *row) {
     remember(batch, row);
-    row->state = row->state == FQ_ROW_LOADED || row->state == FQ_ROW_CHANGED ? FQ_ROW_GONE : FQ_ROW_ABSENT;
+    row->state =
+        row->state == FQ_ROW_LOADED || row->state == FQ_ROW_CHANGED ? FQ_ROW_GONE : FQ_ROW_ABSENT;
 }
 
 fq_row *fq_batch_append(fq_batch *batch, const fq_table *table) {

@@ -54,8 +54,8 @@ static void add_table(behind_indexes *behind, size_t table_index) {
 
 // --- opening ---
 
-// Slices that end at a row which is not there, or is another, belong to a later or another life of the database: a
-// backup was put back. They are dropped, newest first.
+// Slices that end at a row which is not there, or is another, belong to a later or another life of
+// the database: a backup was put back. They are dropped, newest first.
 static fq_err drop_strange_slices(behind_indexes *behind, indexed_table *table, size_t i) {
     while (true) {
         index_slice newest;

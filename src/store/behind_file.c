@@ -1,4 +1,5 @@
-// The index file. Everything in it can be made again, so a power cut may take its last slices, never its order.
+// The index file. Everything in it can be made again, so a power cut may take its last slices,
+// never its order.
 #include "store/behind_file.h"
 
 #include "base/log.h"

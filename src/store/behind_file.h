@@ -13,7 +13,8 @@ typedef struct {
     sqlite3_stmt *add_slice, *add_chunk, *add_filter;
 } index_file;
 
-// A slice covers the keys above `above_key` up to `to_key`, of which there are rows. `anchor` is a hash of the last row.
+// A slice covers the keys above `above_key` up to `to_key`, of which there are rows. `anchor` is a
+// hash of the last row.
 typedef struct {
     int64_t id;  // index number and slice number
     int64_t above_key, to_key, anchor;
@@ -21,8 +22,8 @@ typedef struct {
     fq_str directory;  // a view into a statement when read
 } index_slice;
 
-// Opens for reading or, in the indexer, for writing; the writer makes what is missing, and makes a damaged or outdated
-// file anew.
+// Opens for reading or, in the indexer, for writing; the writer makes what is missing, and makes a
+// damaged or outdated file anew.
 FQ_MUST_USE fq_err index_file_open(const char *path, bool writer, int64_t busy_timeout_ms,
                                    index_file *out);
 void index_file_close(index_file *file);
@@ -35,8 +36,8 @@ void index_file_roll_back(index_file *file);
 // The newest slice of an index; `*out_found` false when it has none. The directory is not given.
 FQ_MUST_USE fq_err index_file_newest(index_file *file, int index_number, index_slice *out,
                                      bool *out_found);
-// Starts going through the slices of an index, newest or oldest first; `next` gives one after the other. Ended by
-// `reset`. The directory lives until the next call.
+// Starts going through the slices of an index, newest or oldest first; `next` gives one after the
+// other. Ended by `reset`. The directory lives until the next call.
 FQ_MUST_USE fq_err index_file_walk(index_file *file, int index_number, bool forward);
 FQ_MUST_USE fq_err index_file_next(index_file *file, bool forward, index_slice *out,
                                    bool *out_found);
@@ -49,8 +50,8 @@ void index_file_release(index_file *file);
 FQ_MUST_USE fq_err index_file_chunk(index_file *file, const index_slice *slice, size_t chunk,
                                     index_pair out[SLICE_CHUNK_PAIRS_MAX], size_t *out_count);
 
-// Appends a slice of sorted pairs (maybe none) after the index's newest; sets its id, first chunk and, when `filter` is
-// not NULL, saves a filter of its values, made here. In a transaction.
+// Appends a slice of sorted pairs (maybe none) after the index's newest; sets its id, first chunk
+// and, when `filter` is not NULL, saves a filter of its values, made here. In a transaction.
 FQ_MUST_USE fq_err index_file_append(index_file *file, int index_number, index_slice *slice,
                                      const index_pair *pairs, size_t count, slice_filter *filter);
 // Removes a slice with its chunks and filter.

@@ -18,7 +18,8 @@ typedef struct {
     uint32_t words[FILTER_BLOCK_WORDS];
 } block_mask;
 
-// The hash may come from a cheap source; here all its bits count alike (the finalizer of SplitMix64).
+// The hash may come from a cheap source; here all its bits count alike (the finalizer of
+// SplitMix64).
 static uint64_t mix(uint64_t hash) {
     hash = (hash ^ (hash >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
     hash = (hash ^ (hash >> 27)) * UINT64_C(0x94D049BB133111EB);

@@ -1,11 +1,13 @@
-// What is kept in memory of a table that is sought by hash: a filter over each slice, which says for nearly every hash
-// that the slice does not have it, and the rows that are in no slice yet. For one thread at a time; knows no file.
+// What is kept in memory of a table that is sought by hash: a filter over each slice, which says
+// for nearly every hash that the slice does not have it, and the rows that are in no slice yet. For
+// one thread at a time; knows no file.
 #pragma once
 
 #include "base/str.h"
 
-// A Bloom filter in blocks of 32 bytes, of which a hash touches one: eight bits, one in each word (the split-block
-// filter of Apache Parquet, "Bloom Filter", 2021). At 16 bits a key, 1 hash in 700 or so is wrongly thought to be there.
+// A Bloom filter in blocks of 32 bytes, of which a hash touches one: eight bits, one in each word
+// (the split-block filter of Apache Parquet, "Bloom Filter", 2021). At 16 bits a key, 1 hash in 700
+// or so is wrongly thought to be there.
 typedef struct {
     int64_t slice;  // its id
     int64_t to_key;

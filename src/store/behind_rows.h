@@ -32,8 +32,8 @@ typedef struct {
 } row_pairs;
 
 void source_close(row_source *source);
-// Reads the rows above `above_key` up to `to_key`, at most `rows_max` of them, in order of their keys. `out` has room for
-// rows_max pairs of each index.
+// Reads the rows above `above_key` up to `to_key`, at most `rows_max` of them, in order of their
+// keys. `out` has room for rows_max pairs of each index.
 FQ_MUST_USE fq_err source_pairs(row_source *source, const indexed_table *table, int64_t above_key,
                                 int64_t to_key, size_t rows_max, row_pairs *out);
 // A hash of what never changes of the row under `key`; `*out_found` false when there is none.

@@ -1,4 +1,5 @@
-// The form of a slice: pairs (value, key) in order, cut into chunks, and a directory of each chunk's first pair. Pure.
+// The form of a slice: pairs (value, key) in order, cut into chunks, and a directory of each
+// chunk's first pair. Pure.
 //
 //     directory   16 bytes a chunk: value, key (little-endian)
 //     chunk       for each pair after the first: LEB128 of what its value is above the one before,

@@ -8,7 +8,8 @@
 
 enum { RETRY_SECONDS = 1 };
 
-// The indexes that have come the least far go first, up to where the next one is, so that they go on together.
+// The indexes that have come the least far go first, up to where the next one is, so that they go
+// on together.
 static void next_range(const followed_table *followed, int64_t target, int64_t *out_above,
                        int64_t *out_to) {
     const indexed_table *table = &followed->indexed;
@@ -143,8 +144,8 @@ static followed_table *next_table(behind_indexes *behind) {
     return NULL;
 }
 
-// Waits for work; NULL when it is time to stop. After a failure it first rests, so that a full disk does not
-// make it spin.
+// Waits for work; NULL when it is time to stop. After a failure it first rests, so that a full disk
+// does not make it spin.
 static followed_table *wait_for_work(behind_indexes *behind, bool failed) {
     pthread_mutex_lock(&behind->lock);
     behind->resting = failed;

@@ -12,6 +12,7 @@
 
 enum {
     BATCH_ARENA_BYTES_MAX = 512 << 20,
+    BATCH_ARENA_KEPT_BYTES = 4 << 20,
     SCRATCH_BYTES_MAX = 16 << 20,
     TRIES_MAX = 12,         // conflicts in a row before the batch is given up with 503
     PAUSE_US_MIN = 200,     // after the first conflict; doubles
@@ -32,6 +33,7 @@ fq_err fq_commit_open(fq_commit *commit, fq_engine *engine) {
     *commit = (fq_commit){.engine = engine};
     fq_random(&commit->random, sizeof(commit->random));
     fq_arena_init(&commit->arena, BATCH_ARENA_BYTES_MAX);
+    commit->arena.bytes_kept_max = BATCH_ARENA_KEPT_BYTES;
     fq_buffer_init(&commit->scratch, SCRATCH_BYTES_MAX);
     return take_lease(commit, FQ_OK);
 }
@@ -58,7 +60,8 @@ static bool has_record(const fq_command *command) {
 // Asks for what a command needs in this round; says whether a further round may follow.
 static bool want(fq_command *command, fq_batch *batch, int round) {
     if (round == 0 && command->request.asked) {
-        command->record = fq_want(batch, &fq_request_table, command->request.hash_high, command->request.hash_low, 0);
+        command->record = fq_want(batch, &fq_request_table, command->request.hash_high,
+                                  command->request.hash_low, 0);
     }
     if (round > 0 && has_record(command)) {
         if (round == 1 && fq_request_is_same(command, command->record)) {
@@ -164,7 +167,9 @@ static size_t saves_of(fq_commit *commit, fq_batch *batch, fq_save *out) {
     static const struct {
         fq_row_state state;
         fq_save_kind kind;
-    } steps[] = {{FQ_ROW_GONE, FQ_SAVE_DELETE}, {FQ_ROW_CHANGED, FQ_SAVE_UPDATE}, {FQ_ROW_NEW, FQ_SAVE_INSERT}};
+    } steps[] = {{FQ_ROW_GONE, FQ_SAVE_DELETE},
+                 {FQ_ROW_CHANGED, FQ_SAVE_UPDATE},
+                 {FQ_ROW_NEW, FQ_SAVE_INSERT}};
     const fq_schema *schema = commit->engine->schema;
     fq_row_list rows[3][TABLES_MAX];
     size_t count = 0;
@@ -174,7 +179,8 @@ static size_t saves_of(fq_commit *commit, fq_batch *batch, fq_save *out) {
     for (size_t i = 0; i < schema->table_count; i++) {
         for (size_t s = 0; s < 3; s++) {
             if (rows[s][i].count > 0 && schema->tables[i]->journal == FQ_JOURNAL_NONE) {
-                out[count++] = (fq_save){steps[s].kind, {schema->tables[i], rows[s][i].rows, rows[s][i].count}};
+                out[count++] = (fq_save){steps[s].kind,
+                                         {schema->tables[i], rows[s][i].rows, rows[s][i].count}};
             }
         }
     }
@@ -182,7 +188,8 @@ static size_t saves_of(fq_commit *commit, fq_batch *batch, fq_save *out) {
 }
 
 // Deals positions and the batch's time to a journal's rows, and adds the sealed ones as leaves.
-static void deal_positions(fq_commit *commit, const fq_row_list *rows, fq_head *head, fq_merkle *tree) {
+static void deal_positions(fq_commit *commit, const fq_row_list *rows, fq_head *head,
+                           fq_merkle *tree) {
     const fq_table *table = rows->rows[0]->table;
     const fq_column *position = fq_table_column(table, "position");
     const fq_column *at_ms = fq_table_column(table, "at_ms");
@@ -202,18 +209,21 @@ static void deal_positions(fq_commit *commit, const fq_row_list *rows, fq_head *
 static fq_row *seal(fq_batch *batch, const fq_head *before, fq_head *head, const fq_merkle *tree) {
     fq_hash seal_before;
     memcpy(seal_before.bytes, before->seal, sizeof(seal_before.bytes));
-    const fq_hash sealed = fq_batch_seal(&seal_before, &(fq_batch_record){.batch = head->batch_number,
-                                                                        .first_position = before->position[FQ_JOURNAL_EVENT] + 1,
-                                                                        .leaf_count = tree->count,
-                                                                        .root = fq_merkle_root(tree)});
+    const fq_hash sealed = fq_batch_seal(
+        &seal_before, &(fq_batch_record){.batch = head->batch_number,
+                                         .first_position = before->position[FQ_JOURNAL_EVENT] + 1,
+                                         .leaf_count = tree->count,
+                                         .root = fq_merkle_root(tree)});
     memcpy(head->seal, sealed.bytes, sizeof(head->seal));
     fq_batch_row *row = (fq_batch_row *)fq_row_make(&fq_batch_table, fq_batch_arena(batch));
     row->row.state = FQ_ROW_NEW;
     row->number = head->batch_number;
     row->event_first = before->position[FQ_JOURNAL_EVENT] + 1;
-    row->event_count = (uint32_t)(head->position[FQ_JOURNAL_EVENT] - before->position[FQ_JOURNAL_EVENT]);
+    row->event_count =
+        (uint32_t)(head->position[FQ_JOURNAL_EVENT] - before->position[FQ_JOURNAL_EVENT]);
     row->transfer_first = before->position[FQ_JOURNAL_TRANSFER] + 1;
-    row->transfer_count = (uint32_t)(head->position[FQ_JOURNAL_TRANSFER] - before->position[FQ_JOURNAL_TRANSFER]);
+    row->transfer_count =
+        (uint32_t)(head->position[FQ_JOURNAL_TRANSFER] - before->position[FQ_JOURNAL_TRANSFER]);
     row->at_ms = head->at_ms;
     row->seal = (fq_str){(const char *)head->seal, sizeof(head->seal)};
     return &row->row;
@@ -232,7 +242,8 @@ static void point_to_events(fq_command *list) {
 }
 
 // The journals, with the positions that this commit gives them.
-static size_t journal_saves(fq_commit *commit, fq_batch *batch, fq_command *list, fq_head *head, fq_save *out) {
+static size_t journal_saves(fq_commit *commit, fq_batch *batch, fq_command *list, fq_head *head,
+                            fq_save *out) {
     const fq_head before = *head;
     const fq_table *request = &fq_request_table;
     fq_merkle tree;
@@ -247,8 +258,9 @@ static size_t journal_saves(fq_commit *commit, fq_batch *batch, fq_command *list
     for (fq_journal journal = FQ_JOURNAL_EVENT; journal < FQ_JOURNALS; journal++) {
         if (lists[journal].count > 0) {
             deal_positions(commit, &lists[journal], head, &tree);
-            out[count++] = (fq_save){FQ_SAVE_INSERT,
-                                     {lists[journal].rows[0]->table, lists[journal].rows, lists[journal].count}};
+            out[count++] = (fq_save){
+                FQ_SAVE_INSERT,
+                {lists[journal].rows[0]->table, lists[journal].rows, lists[journal].count}};
         }
         if (journal == FQ_JOURNAL_EVENT) {
             point_to_events(list);
@@ -260,8 +272,8 @@ static size_t journal_saves(fq_commit *commit, fq_batch *batch, fq_command *list
     return count;
 }
 
-static fq_err save_and_commit(fq_commit *commit, fq_batch *batch, fq_command *list, uint64_t batch_id,
-                              fq_head *out_head, fq_writer_sample *sample) {
+static fq_err save_and_commit(fq_commit *commit, fq_batch *batch, fq_command *list,
+                              uint64_t batch_id, fq_head *out_head, fq_writer_sample *sample) {
     const fq_engine_ops *ops = commit->engine->ops;
     fq_save saves[3 * TABLES_MAX];
     const size_t count = saves_of(commit, batch, saves);
@@ -298,8 +310,9 @@ static bool wrote_something(fq_batch *batch, const fq_schema *schema) {
     return fq_batch_journal(batch, FQ_JOURNAL_EVENT)->count > 0;
 }
 
-static fq_err try_once(fq_commit *commit, int64_t now_ms, fq_command **list, fq_command **out_deferred,
-                       uint64_t batch_id, fq_head *out_head, fq_writer_sample *sample) {
+static fq_err try_once(fq_commit *commit, int64_t now_ms, fq_command **list,
+                       fq_command **out_deferred, uint64_t batch_id, fq_head *out_head,
+                       fq_writer_sample *sample) {
     const fq_engine_ops *ops = commit->engine->ops;
     fq_arena_reset(&commit->arena);
     fq_batch *batch = fq_batch_make(&commit->arena, &commit->dealer, now_ms);
@@ -324,10 +337,13 @@ static fq_err try_once(fq_commit *commit, int64_t now_ms, fq_command **list, fq_
 static void pause_before_retry(fq_commit *commit, int attempt) {
     const uint64_t bound_us = (uint64_t)PAUSE_US_MIN << (attempt < 8 ? attempt : 8);
     const uint64_t us = bound_us / 2 + next_random(commit) % bound_us;
-    nanosleep(&(struct timespec){.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000}, NULL);
+    nanosleep(&(struct timespec){.tv_sec = (time_t)(us / 1000000),
+                                 .tv_nsec = (long)(us % 1000000) * 1000},
+              NULL);
 }
 
-// What became of a commit whose answer was lost? Asked until the store says, because guessing could pay twice.
+// What became of a commit whose answer was lost? Asked until the store says, because guessing could
+// pay twice.
 static fq_err settle(fq_commit *commit, uint64_t batch_id, bool *out_committed) {
     fq_err err = FQ_OK;
     for (int attempt = 0; attempt < SETTLE_TRIES_MAX; attempt++) {
@@ -360,7 +376,8 @@ static fq_err run(fq_commit *commit, int64_t now_ms, fq_command **list, fq_comma
         if (err.code == FQ_STORE_UNKNOWN) {
             bool committed = false;
             err = settle(commit, batch_id, &committed);
-            // An outcome that stays unknown stops the service: what was promised is found out at the next start.
+            // An outcome that stays unknown stops the service: what was promised is found out at
+            // the next start.
             FQ_ASSERT(!err.code);
             if (!committed) {
                 continue;
@@ -373,7 +390,8 @@ static fq_err run(fq_commit *commit, int64_t now_ms, fq_command **list, fq_comma
         }
         commit->engine->ops->rollback(commit->engine);
         if (err.code == FQ_STATE_CONFLICT) {
-            // Another writer has taken our lease: what was decided under it is lost; the next batch has a new one.
+            // Another writer has taken our lease: what was decided under it is lost; the next batch
+            // has a new one.
             return take_lease(commit, err);
         }
         if (err.code != FQ_STORE_CONFLICT) {
@@ -411,8 +429,8 @@ static fq_err fail_all(fq_command *list, fq_err err) {
     return err;
 }
 
-fq_err fq_commit_batch(fq_commit *commit, int64_t now_ms, fq_command **list, fq_command **out_deferred,
-                       fq_writer_sample *sample) {
+fq_err fq_commit_batch(fq_commit *commit, int64_t now_ms, fq_command **list,
+                       fq_command **out_deferred, fq_writer_sample *sample) {
     *out_deferred = NULL;
     const size_t count = count_of(*list);
     sample->commands += count;
@@ -428,7 +446,8 @@ fq_err fq_commit_batch(fq_commit *commit, int64_t now_ms, fq_command **list, fq_
     if (err.code != FQ_INTERNAL || count == 1) {
         return fail_all(*list, err);
     }
-    // Something in this batch cannot be saved; halving finds it, so that it costs no one else his answer.
+    // Something in this batch cannot be saved; halving finds it, so that it costs no one else his
+    // answer.
     sample->commands -= count;
     fq_command *second = split_half(*list, count), *second_deferred = NULL;
     const fq_err first_err = fq_commit_batch(commit, now_ms, list, out_deferred, sample);

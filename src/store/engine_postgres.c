@@ -311,6 +311,7 @@ static const fq_engine_ops ops = {
     .settle = settle,
     .lease = postgres_lease_take,
     .idle = idle,
+    .forget = postgres_forget,
     .reader_open = postgres_reader_open,
     .reader_close = postgres_reader_close,
     .reader_begin = postgres_reader_begin,

@@ -1,23 +1,22 @@
-// The SQLite engine: opening a data folder, and the writer's side. One process has the folder, one connection writes the
-// file and checkpoints it: SQLite before 3.51.3 has a race between two connections that do so at the same time.
+// The SQLite engine: opening a data folder, and the writer's side. One process has the folder, one
+// connection writes the file and checkpoints it: SQLite before 3.51.3 has a race between two
+// connections that do so at the same time.
 #include "store/sqlite_engine.h"
 
 #include "base/log.h"
 #include "store/migrate.h"
+#include "store/sqlite_folder.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
     CACHE_BYTES = 24 << 20,
     REMEMBERED_ROWS_MAX = 128 << 10,
-    // The log is copied into the database when it has grown by so many pages: often enough that one step is short.
-    CHECKPOINT_PAGES = 1000,
+    // The log is copied into the database when it has grown by so many pages: often enough that one
+    // step is short.
+    CHECKPOINT_PAGES = 256,
     WRITER_NUMBERS = 1024,
 };
 
@@ -101,7 +100,8 @@ static fq_err begin(fq_engine *base) {
     sqlite_engine *engine = of(base);
     FQ_TRY(open_connection(engine));
     FQ_ASSERT(sqlite3_get_autocommit(engine->db));
-    // Here nobody waits for an answer of the commit before, and the commands to come gather meanwhile.
+    // Here nobody waits for an answer of the commit before, and the commands to come gather
+    // meanwhile.
     checkpoint_when(engine, CHECKPOINT_PAGES);
     return connection_run(engine->db, engine->begin, "BEGIN");
 }
@@ -254,7 +254,8 @@ static fq_err write_head(sqlite_engine *engine, const fq_head *head, uint64_t ba
     return FQ_OK;
 }
 
-// A commit that was refused before its last page left memory wrote nothing; of any other the fate is open.
+// A commit that was refused before its last page left memory wrote nothing; of any other the fate
+// is open.
 static fq_err commit_error(sqlite_engine *engine, int rc) {
     const fq_err err = connection_error(engine->db, rc, "COMMIT");
     if (err.code == FQ_STORE_FULL || err.code == FQ_STORE_CONFLICT) {
@@ -276,8 +277,8 @@ static fq_err commit(fq_engine *base, const fq_head *head, uint64_t batch_id) {
     return err;
 }
 
-// The head keeps the last batch's id, and only this process writes: the old connection is closed, so what it did not
-// finish never will be.
+// The head keeps the last batch's id, and only this process writes: the old connection is closed,
+// so what it did not finish never will be.
 static fq_err settle(fq_engine *base, uint64_t batch_id, bool *out_committed) {
     sqlite_engine *engine = of(base);
     if (engine->db && engine->doubtful) {
@@ -288,7 +289,8 @@ static fq_err settle(fq_engine *base, uint64_t batch_id, bool *out_committed) {
     FQ_TRY(connection_integer(engine->db, "SELECT claim FROM head", &claim));
     *out_committed = (uint64_t)claim == batch_id;
     if (!*out_committed) {
-        // What the failed commit left at the end of the log is written over, so that a crash cannot bring it back.
+        // What the failed commit left at the end of the log is written over, so that a crash cannot
+        // bring it back.
         FQ_TRY(connection_execute(engine->db,
                                   "UPDATE head SET claim = CASE claim WHEN 0 THEN 1 ELSE 0 END"));
     }
@@ -381,51 +383,11 @@ static void close_engine(fq_engine *base) {
     free(engine);
 }
 
-// The data folder is its owner's alone.
-static fq_err make_folder(const char *folder) {
-    struct stat about;
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
-        fq_log(FQ_LOG_ERROR, "the data folder cannot be made", FQ_LOG_TEXT("folder", folder),
-               FQ_LOG_INT("errno", errno));
-        return fq_refuse(FQ_STORE_LOST, NULL);
-    }
-    if (stat(folder, &about) == 0 && (about.st_mode & 0077) != 0) {
-        fq_log(FQ_LOG_WARN, "others may look into the data folder: chmod 700 it",
-               FQ_LOG_TEXT("folder", folder));
-    }
-    return FQ_OK;
-}
-
-// One process a database: a second one is told so here, not by a damaged file.
-static fq_err take_lock(const char *folder, const char *service, int *out_fd) {
-    char *path = NULL;
-    FQ_ASSERT(asprintf(&path, "%s/%s.lock", folder, service) > 0);
-    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    const int open_error = errno;
-    free(path);
-    if (fd < 0) {
-        fq_log(FQ_LOG_ERROR, "the data folder cannot be written to", FQ_LOG_TEXT("folder", folder),
-               FQ_LOG_INT("errno", open_error));
-        return fq_refuse(
-            open_error == ENOSPC || open_error == EDQUOT ? FQ_STORE_FULL : FQ_STORE_LOST, NULL);
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        fq_log(
-            FQ_LOG_ERROR,
-            "another process uses this data folder: stop it first, or give this one a folder of its own (--data)",
-            FQ_LOG_TEXT("folder", folder), FQ_LOG_TEXT("service", service));
-        close(fd);
-        return fq_refuse(FQ_STATE_CONFLICT, NULL);
-    }
-    *out_fd = fd;
-    return FQ_OK;
-}
-
 static fq_err open_inside(sqlite_engine *engine, const char *folder) {
     const fq_schema *schema = engine->engine.schema;
     if (!engine->options.read_only) {
-        FQ_TRY(make_folder(folder));
-        FQ_TRY(take_lock(folder, schema->service, &engine->lock_fd));
+        FQ_TRY(folder_make(folder));
+        FQ_TRY(folder_lock(folder, schema->service, &engine->lock_fd));
     }
     FQ_TRY(open_connection(engine));
     const fq_migrator migrator = {FQ_DIALECT_SQLITE, engine->db, migrate_execute, migrate_integer};
@@ -455,6 +417,7 @@ static const fq_engine_ops ops = {
     .settle = settle,
     .lease = lease,
     .idle = idle,
+    .forget = sqlite_forget,
     .reader_open = sqlite_reader_open,
     .reader_close = sqlite_reader_close,
     .reader_begin = sqlite_reader_begin,

@@ -38,6 +38,7 @@ const char fq_journal_migration[] =
     "  fingerprint {bytes} NOT NULL, kept {bytes} NOT NULL\n"
     "-- postgres: , PRIMARY KEY (hash_high, hash_low)\n"
     ");\n"
+    "-- postgres: CREATE INDEX request_at_ms ON request USING brin (at_ms);\n"
     "CREATE TABLE batch (number {int} PRIMARY KEY, event_first {int} NOT NULL,\n"
     "  event_count {int} NOT NULL, transfer_first {int} NOT NULL, transfer_count {int} NOT NULL,\n"
     "  at_ms {int} NOT NULL, seal {bytes} NOT NULL);\n"

@@ -1,4 +1,5 @@
-// Applying migrations. The SQL is the services'; this file only turns templates into text and keeps count.
+// Applying migrations. The SQL is the services'; this file only turns templates into text and keeps
+// count.
 #include "store/migrate.h"
 
 #include "base/clock.h"
@@ -143,7 +144,8 @@ static fq_err apply_all(const fq_migrator *migrator, const fq_schema *schema) {
     return FQ_OK;
 }
 
-// May this binary, which knows the first `migration_count` migrations, run on the database as it is?
+// May this binary, which knows the first `migration_count` migrations, run on the database as it
+// is?
 static fq_err check(const fq_migrator *migrator, const fq_schema *schema) {
     const int64_t known = (int64_t)schema->migration_count;
     int64_t last = 0, oldest = 0;

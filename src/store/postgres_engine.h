@@ -60,3 +60,6 @@ fq_err postgres_writer_connect(postgres_engine *engine);
 
 // Online backup by pg_dump (postgres_backup.c).
 fq_err postgres_backup(fq_engine *engine, const char *to_path);
+
+// Idempotency records age (postgres_forget.c).
+fq_err postgres_forget(fq_engine *engine, int64_t before_ms, uint32_t count_max, bool *out_more);

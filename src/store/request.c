@@ -1,7 +1,6 @@
 // Idempotency: fingerprints of requests. Pure.
 #include "store/request.h"
 
-#include "crypto/digest.h"
 #include "store/journal.h"
 
 enum { HASH_BYTES = 4, FIELD_BYTES = 1 + HASH_BYTES, FIELDS_MAX = 64 };
@@ -40,8 +39,8 @@ static void put_hash(char *at, uint64_t hash) {
     memcpy(at, &folded, HASH_BYTES);
 }
 
-static fq_str fingerprint_of(fq_arena *arena, const fq_command_kind *kind, fq_str method, fq_str target,
-                             const fq_json *body) {
+static fq_str fingerprint_of(fq_arena *arena, const fq_command_kind *kind, fq_str method,
+                             fq_str target, const fq_json *body) {
     static const uint64_t seed = UINT64_C(0xCBF29CE484222325);
     char *at = fq_arena_alloc(arena, HASH_BYTES + FIELDS_MAX * FIELD_BYTES);
     size_t len = HASH_BYTES;
@@ -59,16 +58,33 @@ static fq_str fingerprint_of(fq_arena *arena, const fq_command_kind *kind, fq_st
 }
 
 fq_request_mark fq_request_mark_of(fq_arena *arena, const fq_command_kind *kind, uint64_t root_key,
-                                   fq_str idempotency_key, fq_str method, fq_str target, const fq_json *body) {
+                                   fq_str idempotency_key, fq_str method, fq_str target,
+                                   const fq_json *body) {
     fq_sha256 sha;
     fq_sha256_init(&sha);
     fq_sha256_add_u64(&sha, root_key);
     fq_sha256_add(&sha, idempotency_key);
     const fq_hash hash = fq_sha256_end(&sha);
-    fq_request_mark mark = {.asked = true, .fingerprint = fingerprint_of(arena, kind, method, target, body)};
+    fq_request_mark mark = {.asked = true,
+                            .fingerprint = fingerprint_of(arena, kind, method, target, body)};
     memcpy(&mark.hash_high, hash.bytes, sizeof(mark.hash_high));
     memcpy(&mark.hash_low, hash.bytes + sizeof(mark.hash_high), sizeof(mark.hash_low));
     return mark;
+}
+
+void fq_request_hide(fq_arena *arena, fq_command *command, const char *name, const fq_hash *keyed) {
+    const fq_str plain = command->request.fingerprint;
+    if (plain.len == 0) {
+        return;
+    }
+    char *hidden = fq_arena_alloc(arena, plain.len);
+    memcpy(hidden, plain.at, plain.len);
+    for (size_t at = HASH_BYTES; at + FIELD_BYTES <= plain.len; at += FIELD_BYTES) {
+        if (strcmp(command->kind->field_names[(uint8_t)plain.at[at]], name) == 0) {
+            memcpy(hidden + at + 1, keyed->bytes, HASH_BYTES);
+        }
+    }
+    command->request.fingerprint = (fq_str){hidden, plain.len};
 }
 
 bool fq_request_is_same(const fq_command *command, const fq_row *record) {
@@ -91,9 +107,11 @@ static void add_name(fq_buffer *names, const char *name) {
     fq_buffer_printf(names, "%s\"%s\"", names->len > 1 ? "," : "", name);
 }
 
-static void add_differing(const fq_command *command, const fq_request_row *request, fq_buffer *names) {
+static void add_differing(const fq_command *command, const fq_request_row *request,
+                          fq_buffer *names) {
     const fq_str now = command->request.fingerprint, then = request->fingerprint;
-    if (request->kind != command->kind->number || then.len < HASH_BYTES || memcmp(now.at, then.at, HASH_BYTES) != 0) {
+    if (request->kind != command->kind->number || then.len < HASH_BYTES ||
+        memcmp(now.at, then.at, HASH_BYTES) != 0) {
         add_name(names, "path");
     }
     if (request->kind != command->kind->number) {

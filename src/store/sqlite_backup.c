@@ -42,8 +42,8 @@ static fq_err sync_folder_of(const char *path) {
     return err;
 }
 
-// The reader's transaction is held for the whole copy: a backup whose source is changed between two steps by another
-// connection would begin anew each time.
+// The reader's transaction is held for the whole copy: a backup whose source is changed between two
+// steps by another connection would begin anew each time.
 static fq_err copy_pages(sqlite3 *from, sqlite3 *to) {
     sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
     if (!backup) {

@@ -108,7 +108,8 @@ static void grow(row_cache *cache) {
     }
 }
 
-// The hand passes over entries that were asked for since it came by, and takes the first that was not.
+// The hand passes over entries that were asked for since it came by, and takes the first that was
+// not.
 static uint32_t evict(row_cache *cache) {
     while (true) {
         cache->hand = cache->hand + 1 < cache->used ? cache->hand + 1 : 1;

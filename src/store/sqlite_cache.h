@@ -1,5 +1,6 @@
-// Committed rows of one table kept in memory for the writer, who alone changes them: small, hot rows such as accounts.
-// Bounded; what was not asked for lately gives way. For the SQLite writer's thread only.
+// Committed rows of one table kept in memory for the writer, who alone changes them: small, hot
+// rows such as accounts. Bounded; what was not asked for lately gives way. For the SQLite writer's
+// thread only.
 #pragma once
 
 #include "store/table.h"
@@ -9,7 +10,8 @@ typedef struct row_cache row_cache;
 // Never NULL. Memory is taken as rows come, for `rows_max` of them at most.
 row_cache *cache_make(const fq_table *table, size_t rows_max);
 void cache_free(row_cache *cache);
-// Fills the row under its key columns; bytes are copied into `arena`. False when it is not kept (it may exist still).
+// Fills the row under its key columns; bytes are copied into `arena`. False when it is not kept (it
+// may exist still).
 bool cache_get(row_cache *cache, fq_row *row, fq_arena *arena);
 // Keeps a copy of a row as it was committed.
 void cache_put(row_cache *cache, const fq_row *row);

@@ -1,4 +1,5 @@
-// SQLite connections. What is set here decides whether a commit survives a power cut; nobody else opens a database file.
+// SQLite connections. What is set here decides whether a commit survives a power cut; nobody else
+// opens a database file.
 #include "store/sqlite_connection.h"
 
 #include "base/log.h"
@@ -147,7 +148,8 @@ static fq_err configure(sqlite3 *db, const connection_options *options) {
     FQ_TRY(expect(db, "trusted_schema", 0));
     FQ_TRY(expect(db, "cell_size_check", 1));
     FQ_TRY(expect(db, "mmap_size", 0));
-    // Overwriting what is deleted costs a page write each; who can read the file can read what is not deleted too.
+    // Overwriting what is deleted costs a page write each; who can read the file can read what is
+    // not deleted too.
     FQ_TRY(connection_execute(db, "PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY"));
     FQ_TRY(expect(db, "cache_size", -(options->cache_bytes / 1024)));
     if (options->role == CONNECTION_READER) {

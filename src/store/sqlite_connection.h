@@ -1,5 +1,5 @@
-// SQLite connections: opened one way, with the settings that durability and safety need, and their errors turned into
-// ours. For the SQLite engine's files only; knows no table.
+// SQLite connections: opened one way, with the settings that durability and safety need, and their
+// errors turned into ours. For the SQLite engine's files only; knows no table.
 #pragma once
 
 #include "store/engine.h"
@@ -19,10 +19,12 @@ typedef struct {
     bool read_only;  // another process may be writing the file
 } connection_options;
 
-// What SQLite's `rc` means to a caller who has not tried to commit: nothing was written. Logged once, here.
+// What SQLite's `rc` means to a caller who has not tried to commit: nothing was written. Logged
+// once, here.
 fq_err connection_error(sqlite3 *db, int rc, const char *doing);
 // Opens `path`, which the writer roles make (mode 0600) when it is missing. Logs what is wrong.
-// Errors: FQ_STORE_LOST, FQ_STORE_FULL, FQ_STATE_CONFLICT (synchronous or the journal mode could not be had).
+// Errors: FQ_STORE_LOST, FQ_STORE_FULL, FQ_STATE_CONFLICT (synchronous or the journal mode could
+// not be had).
 FQ_MUST_USE fq_err connection_open(const char *path, const connection_options *options,
                                    sqlite3 **out);
 // All statements must have been finalized. NULL is fine.
@@ -36,7 +38,8 @@ FQ_MUST_USE fq_err connection_integer(sqlite3 *db, const char *sql, int64_t *out
 // Steps a statement that gives no row, and resets it.
 FQ_MUST_USE fq_err connection_run(sqlite3 *db, sqlite3_stmt *statement, const char *doing);
 
-// Binds bytes that stay alive until the statement is reset; NULL bytes become an empty blob, not NULL.
+// Binds bytes that stay alive until the statement is reset; NULL bytes become an empty blob, not
+// NULL.
 int connection_bind_bytes(sqlite3_stmt *statement, int index, fq_str bytes);
 // A view that lives until the statement is stepped or reset.
 fq_str connection_column_bytes(sqlite3_stmt *statement, int index);

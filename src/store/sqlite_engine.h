@@ -5,7 +5,8 @@
 #include "store/sqlite_cache.h"
 #include "store/sqlite_rows.h"
 
-// A remembered row that was saved in the transaction at hand; it reaches the cache when that is committed.
+// A remembered row that was saved in the transaction at hand; it reaches the cache when that is
+// committed.
 typedef struct {
     size_t table_index;
     fq_save_kind kind;
@@ -18,7 +19,8 @@ typedef struct {
     char *path, *index_path;
     size_t list_rows, hash_rows;  // of a slice; 0: the usual
     int lock_fd;
-    // The writer's connection; NULL after an error that leaves it in doubt, until `begin` or `settle` opens it again.
+    // The writer's connection; NULL after an error that leaves it in doubt, until `begin` or
+    // `settle` opens it again.
     sqlite3 *db;
     bool doubtful;  // to be closed at the next rollback
     row_store rows;
@@ -65,6 +67,9 @@ fq_err sqlite_head_read(sqlite3 *db, sqlite3_stmt **statement, fq_head *out);
 // sqlite_scan.c
 fq_err sqlite_reader_scan(fq_reader *reader, const fq_scan *scan);
 void sqlite_scan_close(fq_reader *reader);
+
+// sqlite_forget.c
+fq_err sqlite_forget(fq_engine *engine, int64_t before_ms, uint32_t count_max, bool *out_more);
 
 // sqlite_backup.c
 fq_err sqlite_backup(fq_engine *engine, const char *to_path);

@@ -1,4 +1,5 @@
-// The SQLite engine's readers: connections that never write. What one reads between begin and end is one state.
+// The SQLite engine's readers: connections that never write. What one reads between begin and end
+// is one state.
 #include "store/sqlite_engine.h"
 
 #include "base/clock.h"
@@ -11,7 +12,8 @@ enum {
         20000,  // of SQLite's machine between two looks at the clock; about a millisecond
 };
 
-// A snapshot that is held for long keeps the log from starting anew; statements that run on are broken off.
+// A snapshot that is held for long keeps the log from starting anew; statements that run on are
+// broken off.
 static int is_late(void *context) {
     const fq_reader *reader = context;
     return reader->deadline_ms != 0 && fq_monotonic_ms() > reader->deadline_ms;

@@ -1,4 +1,5 @@
-// Rows in and out of one SQLite connection. SQL text is made here from names in our own tables, never from input.
+// Rows in and out of one SQLite connection. SQL text is made here from names in our own tables,
+// never from input.
 #include "store/sqlite_rows.h"
 
 #include <stdlib.h>
@@ -228,7 +229,8 @@ fq_err rows_save(row_store *rows, size_t table_index, fq_save_kind kind, const f
         return delete_row(rows, statements, row);
     case FQ_SAVE_UPDATE:
         FQ_TRY(update(rows, statements, row));
-        // The row was loaded in this transaction: if it is not there any more, memory and file have come apart.
+        // The row was loaded in this transaction: if it is not there any more, memory and file have
+        // come apart.
         FQ_ASSERT(sqlite3_changes(rows->db) == 1);
         return FQ_OK;
     }

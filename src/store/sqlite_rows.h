@@ -1,5 +1,5 @@
-// Rows in and out of one SQLite connection: the four statements of each table, made from its columns, prepared once and
-// kept. For the SQLite engine's files only.
+// Rows in and out of one SQLite connection: the four statements of each table, made from its
+// columns, prepared once and kept. For the SQLite engine's files only.
 #pragma once
 
 #include "store/sqlite_connection.h"
@@ -23,17 +23,17 @@ void rows_close(row_store *rows);
 size_t rows_table_index(const fq_schema *schema, const fq_table *table);
 // Zeroed room for a row of any table of the schema; the caller frees it.
 fq_row *rows_scratch(const fq_schema *schema);
-// The column that the table is physically sorted by, when it is a single one: the key, or the position of a table that is
-// sought by hash.
+// The column that the table is physically sorted by, when it is a single one: the key, or the
+// position of a table that is sought by hash.
 const fq_column *rows_order_column(const fq_table *table);
 // "a, b, c": all columns in order.
 void rows_column_names(const fq_table *table, fq_buffer *sql);
-// Fills all columns of `row` from a statement whose columns begin with rows_column_names. Bytes are views into the
-// statement, or copies in `arena` when that is given.
+// Fills all columns of `row` from a statement whose columns begin with rows_column_names. Bytes are
+// views into the statement, or copies in `arena` when that is given.
 void rows_fill(fq_row *row, sqlite3_stmt *statement, fq_arena *arena);
 
-// Loads one row under its key columns; the state says whether it was there. Tables that are sought by hash are loaded
-// under their position.
+// Loads one row under its key columns; the state says whether it was there. Tables that are sought
+// by hash are loaded under their position.
 FQ_MUST_USE fq_err rows_load(row_store *rows, size_t table_index, fq_row *row, fq_arena *arena);
 // As rows_load, but the row's bytes are views that live until rows_release.
 FQ_MUST_USE fq_err rows_view(row_store *rows, size_t table_index, fq_row *row);

@@ -1,5 +1,5 @@
-// Scans: rows of a table in order of key, or those with one value of an indexed column. The latter come from three
-// places, each in order of key, which are gone through as one:
+// Scans: rows of a table in order of key, or those with one value of an indexed column. The latter
+// come from three places, each in order of key, which are gone through as one:
 //
 //     forward   slices, oldest first, then the rows above the last slice
 //     backward  the rows above the last slice, then slices, newest first
@@ -279,8 +279,8 @@ static fq_err merge(index_scan *at) {
     return FQ_OK;
 }
 
-// Everything is looked at in one state of the index file, and in the reader's state of the database: a slice may hold
-// keys that are not there yet, which is no harm.
+// Everything is looked at in one state of the index file, and in the reader's state of the
+// database: a slice may hold keys that are not there yet, which is no harm.
 static fq_err scan_inside(index_scan *at) {
     const int number = at->scan->index->number;
     bool found = false;

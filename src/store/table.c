@@ -5,7 +5,7 @@ int64_t fq_column_integer(const fq_row *row, const fq_column *column) {
     const char *at = (const char *)row + column->offset;
     switch (column->size) {
     case 1:
-        return (int64_t)*(const uint8_t *)at;
+        return (int64_t) * (const uint8_t *)at;
     case 2: {
         uint16_t value;
         memcpy(&value, at, sizeof(value));

@@ -1,4 +1,5 @@
-// The batch writer: the queue, its thread, and one batch in five steps. The steps themselves are in commit.c.
+// The batch writer: the queue, its thread, and one batch in five steps. The steps themselves are in
+// commit.c.
 #include "store/writer.h"
 
 #include "base/clock.h"
@@ -15,6 +16,7 @@ enum {
     BACKOFF_MS_MIN = 50,
     BACKOFF_MS_MAX = 2000,
     IDLE_WAKE_MS = 100,
+    FORGET_COUNT_MAX = 500,  // aged records deleted between two batches
 };
 
 struct fq_writer {
@@ -31,6 +33,7 @@ struct fq_writer {
     bool started;
     atomic_bool healthy;
     atomic_int_least64_t head_at_ms, clock_shift_ms, clock_move_ms;
+    atomic_int_least64_t forget_before_ms;  // 0: nothing to forget
     int64_t backoff_ms, retry_at_ms;  // while the store is lost
 };
 
@@ -162,7 +165,8 @@ static fq_command *drop_late(fq_command *list, fq_command **late) {
     return list;
 }
 
-// A store that is lost costs each batch its answer, not the process: callers get 503, and the next try waits a little.
+// A store that is lost costs each batch its answer, not the process: callers get 503, and the next
+// try waits a little.
 static void note_health(fq_writer *writer, fq_err err) {
     const bool lost = err.code == FQ_STORE_LOST || err.code == FQ_STORE_UNKNOWN;
     if (lost) {
@@ -177,9 +181,11 @@ static void note_health(fq_writer *writer, fq_err err) {
     }
     if (atomic_exchange(&writer->healthy, !lost) == lost) {
         if (lost) {
-            fq_log(FQ_LOG_ERROR, "the store is lost", FQ_LOG_TEXT("service", writer->config.service));
+            fq_log(FQ_LOG_ERROR, "the store is lost",
+                   FQ_LOG_TEXT("service", writer->config.service));
         } else {
-            fq_log(FQ_LOG_INFO, "the store is back", FQ_LOG_TEXT("service", writer->config.service));
+            fq_log(FQ_LOG_INFO, "the store is back",
+                   FQ_LOG_TEXT("service", writer->config.service));
         }
     }
 }
@@ -194,7 +200,8 @@ static bool refuse_while_lost(const fq_writer *writer, fq_command *list) {
     return true;
 }
 
-// Commands with a `done` of their own are answered by it; the others go to the service in one group.
+// Commands with a `done` of their own are answered by it; the others go to the service in one
+// group.
 static void answer(fq_writer *writer, fq_command *list) {
     fq_command *group = NULL, **group_end = &group;
     while (list) {
@@ -228,7 +235,8 @@ size_t fq_writer_run_once(fq_writer *writer) {
     fq_command *deferred = NULL;
     writer->commit.clock_move_ms += atomic_exchange(&writer->clock_move_ms, 0);
     const uint64_t batch_before = writer->commit.head.batch_number;
-    sample.outcome = fq_commit_batch(&writer->commit, fq_writer_now_ms(writer), &list, &deferred, &sample);
+    sample.outcome =
+        fq_commit_batch(&writer->commit, fq_writer_now_ms(writer), &list, &deferred, &sample);
     note_health(writer, sample.outcome);
     put_back(writer, deferred);
     atomic_store(&writer->head_at_ms, writer->commit.head.at_ms);
@@ -243,7 +251,8 @@ size_t fq_writer_run_once(fq_writer *writer) {
     return sample.commands;
 }
 
-// Waits until there is something to do, or a moment for the engine's own chores. False when the queue is closed and empty.
+// Waits until there is something to do, or a moment for the engine's own chores. False when the
+// queue is closed and empty.
 static bool wait(fq_writer *writer) {
     pthread_mutex_lock(&writer->lock);
     bool idle = false;
@@ -260,10 +269,28 @@ static bool wait(fq_writer *writer) {
     return more;
 }
 
+static void forget_some(fq_writer *writer) {
+    const int64_t before_ms = atomic_load(&writer->forget_before_ms);
+    bool more = false;
+    if (before_ms == 0) {
+        return;
+    }
+    const fq_engine_ops *ops = writer->config.engine->ops;
+    const fq_err err = ops->forget(writer->config.engine, before_ms, FORGET_COUNT_MAX, &more);
+    if (err.code || !more) {
+        atomic_store(&writer->forget_before_ms, 0);
+    }
+}
+
+void fq_writer_forget(fq_writer *writer, int64_t before_ms) {
+    atomic_store(&writer->forget_before_ms, before_ms);
+}
+
 static void *run(void *context) {
     fq_writer *writer = context;
     while (wait(writer)) {
         fq_writer_run_once(writer);
+        forget_some(writer);
     }
     return NULL;
 }
@@ -309,7 +336,8 @@ static fq_err decide_nothing(fq_command *command, fq_batch *batch) {
     return FQ_OK;
 }
 
-static const fq_command_kind nothing_kind = {.name = "nothing", .want = want_nothing, .decide = decide_nothing};
+static const fq_command_kind nothing_kind = {
+    .name = "nothing", .want = want_nothing, .decide = decide_nothing};
 
 fq_err fq_writer_move_clock(fq_writer *writer, int64_t by_ms) {
     fq_command command = {.kind = &nothing_kind, .units = 1};

@@ -1,5 +1,6 @@
-// A service's writer: one thread that takes everything that waits as one batch and runs it in five steps: load, decide,
-// save, commit, reply. Nothing is answered before the commit that holds it is durable.
+// A service's writer: one thread that takes everything that waits as one batch and runs it in five
+// steps: load, decide, save, commit, reply. Nothing is answered before the commit that holds it is
+// durable.
 #pragma once
 
 #include "store/command.h"
@@ -22,8 +23,8 @@ typedef struct {
     uint32_t queue_units_max;  // more waiting than that: FQ_UNAVAILABLE
     // Unix milliseconds of the business clock before the head's shift; NULL: the wall clock.
     int64_t (*now_ms)(void *context);
-    // All commands of a batch have their outcome and the commit is durable (or it failed, and each says so). Called on
-    // the writer's thread with the list in the order decided; it must not wait.
+    // All commands of a batch have their outcome and the commit is durable (or it failed, and each
+    // says so). Called on the writer's thread with the list in the order decided; it must not wait.
     void (*done)(void *context, fq_command *list);
     // A batch was committed: followers and indexers may look.
     void (*committed)(void *context, const fq_head *head);
@@ -32,13 +33,15 @@ typedef struct {
     void *context;
 } fq_writer_config;
 
-// Takes the lease and the head from the engine. The thread is started by fq_writer_start; without it, the simulator
-// calls fq_writer_run_once itself.
+// Takes the lease and the head from the engine. The thread is started by fq_writer_start; without
+// it, the simulator calls fq_writer_run_once itself.
 FQ_MUST_USE fq_err fq_writer_make(const fq_writer_config *config, fq_writer **out);
 FQ_MUST_USE fq_err fq_writer_start(fq_writer *writer);
-// Puts a list of commands (linked by next) on the queue: all or none. False when the queue is full or closed.
+// Puts a list of commands (linked by next) on the queue: all or none. False when the queue is full
+// or closed.
 bool fq_writer_submit(fq_writer *writer, fq_command *list);
-// Submits one command and waits for its outcome, for threads that may block (the command line, timers, tests).
+// Submits one command and waits for its outcome, for threads that may block (the command line,
+// timers, tests).
 fq_err fq_writer_run(fq_writer *writer, fq_command *command);
 // Is the store answering? Said by /readyz.
 bool fq_writer_healthy(const fq_writer *writer);
@@ -46,8 +49,11 @@ bool fq_writer_healthy(const fq_writer *writer);
 size_t fq_writer_run_once(fq_writer *writer);
 // Business time now: the clock, the shift, never below the head's.
 int64_t fq_writer_now_ms(const fq_writer *writer);
-// Moves the business clock forward, durably (the sandbox's clock); waits for the commit. For threads that may block.
+// Moves the business clock forward, durably (the sandbox's clock); waits for the commit. For
+// threads that may block.
 fq_err fq_writer_move_clock(fq_writer *writer, int64_t by_ms);
+// Has idempotency records older than `before_ms` (business time) deleted, a few between batches.
+void fq_writer_forget(fq_writer *writer, int64_t before_ms);
 // Closes the queue, finishes what was accepted, stops the thread.
 void fq_writer_stop(fq_writer *writer);
 void fq_writer_free(fq_writer *writer);

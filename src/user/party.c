@@ -10,13 +10,14 @@ const char fq_party_migration[] =
     "  version {int} NOT NULL);\n";
 
 // What a user.* event tells: the columns that change of a user's row begin with status and roles.
-#define TOLD_COLUMNS(C, R)             \
-    C(R, fq_user_id, id, FQ_KEY)       \
-    C(R, uint8_t, status, FQ_CHANGES)  \
+#define TOLD_COLUMNS(C, R)            \
+    C(R, fq_user_id, id, FQ_KEY)      \
+    C(R, uint8_t, status, FQ_CHANGES) \
     C(R, uint8_t, roles, FQ_CHANGES)
 FQ_ROW(told_row, TOLD_COLUMNS)
 static const fq_column told_columns[] = {FQ_COLUMNS(told_row, TOLD_COLUMNS)};
-static const fq_table told_table = {.name = "told", .key_count = 1, FQ_TABLE_OF(told_row, told_columns)};
+static const fq_table told_table = {
+    .name = "told", .key_count = 1, FQ_TABLE_OF(told_row, told_columns)};
 
 fq_err fq_party_take(fq_batch *batch, fq_party_row *row, const fq_user_facts *facts) {
     if (row->row.state != FQ_ROW_ABSENT) {
@@ -35,15 +36,19 @@ fq_err fq_party_take(fq_batch *batch, fq_party_row *row, const fq_user_facts *fa
     return FQ_OK;
 }
 
-void fq_party_follow_want(fq_service *service, fq_batch *batch, const fq_event_row *event, int round) {
+void fq_party_follow_want(fq_service *service, fq_batch *batch, const fq_event_row *event,
+                          int round) {
     (void)service;
-    if (round == 0) {
+    if (round == 0 && event->type < FQ_TOLD_KEY_CREATED) {
         fq_want(batch, &fq_party_table, event->subject, 0, 0);
     }
 }
 
 void fq_party_follow_decide(fq_service *service, fq_batch *batch, const fq_event_row *event) {
     (void)service;
+    if (event->type >= FQ_TOLD_KEY_CREATED) {
+        return;  // about an API key
+    }
     fq_party_row *party = (fq_party_row *)fq_want(batch, &fq_party_table, event->subject, 0, 0);
     told_row told = {.row = {.table = &told_table}};
     if (party->version >= event->version || !fq_row_apply_told_prefix(&told.row, event->told)) {

@@ -34,8 +34,9 @@ MAY_INCLUDE = {
     "user": (*GROUND, "service", "ledger"),
     "order": (*GROUND, "service", "ledger"),
     "payment": (*GROUND, "service", "ledger"),
+    "house": (*GROUND, "service", "ledger", *SERVICES),
     "bench": ("base", "crypto"),
-    "cli": (*GROUND, "service", "ledger", *SERVICES, "bench"),
+    "cli": (*GROUND, "service", "ledger", *SERVICES, "house", "bench"),
     "main.c": ("base", "cli"),
 }
 # What the rules (decide.c, and all of the ledger) may see of the store: rows in memory. And nothing of HTTP.
@@ -53,7 +54,7 @@ COLUMNS_MAX, FUNCTION_LINES_MAX, FILE_LINES_MAX = 100, 70, 600
 PUBLIC_HEADERS = ("user/user.h", "user/party.h", "order/order.h", "payment/payment.h", "payment/told.h")
 
 # Rooms of machinery, whose objects outlive requests. All others live from arenas.
-MACHINERY = tuple(f"src/{room}/" for room in (*GROUND, "service", "bench"))
+MACHINERY = tuple(f"src/{room}/" for room in (*GROUND, "service", "house", "bench"))
 # Calls that have one home, or none: (what they do, their names, where they are at home).
 BANNED = (
     ("heap", r"malloc|calloc|realloc|reallocarray|strdup|strndup|free", MACHINERY),

@@ -1,5 +1,5 @@
-// src/store/engine_sqlite.c and the sqlite_*.c files: what a batch writes and reads, what readers see, errors, backup.
-// What a power cut does is in powercut.c.
+// src/store/engine_sqlite.c and the sqlite_*.c files: what a batch writes and reads, what readers
+// see, errors, backup. What a power cut does is in powercut.c.
 #include "powercut_vfs.h"
 #include "sqlite_world.h"
 
@@ -250,8 +250,8 @@ static void a_backup_taken_while_the_writer_goes_on_opens_and_is_whole(void **st
 
 // --- errors ---
 
-// Runs batches with one fault at each operation in turn. What failed was not written, or its fate is found out; what
-// follows works.
+// Runs batches with one fault at each operation in turn. What failed was not written, or its fate
+// is found out; what follows works.
 static void fail_each_operation(powercut_fault fault) {
     powercut_install();
     bool more = true;

@@ -1,5 +1,5 @@
-// A cut of the power at every write and sync of a run, from the first of an empty folder on: what was said to be
-// committed is there, whole; of what was not, all is there or nothing.
+// A cut of the power at every write and sync of a run, from the first of an empty folder on: what
+// was said to be committed is there, whole; of what was not, all is there or nothing.
 #include "powercut_vfs.h"
 #include "sqlite_world.h"
 

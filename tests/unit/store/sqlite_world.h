@@ -1,5 +1,6 @@
-// A small database for the store's tests: purses (remembered), items (listed by owner), events, requests. Each batch is
-// a pure function of its number, so that what must be there after n batches can be computed.
+// A small database for the store's tests: purses (remembered), items (listed by owner), events,
+// requests. Each batch is a pure function of its number, so that what must be there after n batches
+// can be computed.
 #pragma once
 
 #include "store/engine.h"
@@ -41,10 +42,11 @@ void world_close(world_state *world);
 uint64_t world_item_id(uint64_t batch, size_t command);
 uint64_t world_hash(uint64_t batch, size_t command, int half);
 
-// Runs batch `head.batch_number + 1` up to and including the commit. An error is returned as it is; the caller rolls back.
+// Runs batch `head.batch_number + 1` up to and including the commit. An error is returned as it is;
+// the caller rolls back.
 FQ_MUST_USE fq_err world_batch(world_state *world, uint64_t batch_id);
 // As above, with an error rolled back.
 FQ_MUST_USE fq_err world_try_batch(world_state *world, uint64_t batch_id);
-// Says whether the database holds exactly the first `batches` batches: purses, items by key and by owner, events, requests
-// and the head. Prints what does not fit.
+// Says whether the database holds exactly the first `batches` batches: purses, items by key and by
+// owner, events, requests and the head. Prints what does not fit.
 bool world_holds(world_state *world, uint64_t batches);
