@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // --- before anything is opened ---
@@ -85,6 +86,14 @@ static void run(cli_call *call, fq_house *house, const sigset_t *signals) {
     pthread_sigmask(SIG_UNBLOCK, signals, NULL);
 }
 
+// Beside the user service, whose keys are what is asked about.
+static fq_err start_control(fq_house *house, const fq_settings *settings, fq_control **out) {
+    *out = NULL;
+    return fq_house_service(house, FQ_SERVICE_USER)
+               ? fq_control_start(house, fq_house_where(settings, FQ_SERVICE_USER), out)
+               : FQ_OK;
+}
+
 static cli_exit serve(cli_call *call) {
     const fq_settings *settings = &call->config.settings;
     if (cli_switch(call, "print-config")) {
@@ -114,7 +123,7 @@ static cli_exit serve(cli_call *call) {
     fq_control *control = NULL;
     err = fq_house_start(house);
     if (!err.code) {
-        err = fq_control_start(house, settings->server_data, &control);
+        err = start_control(house, settings, &control);
     }
     if (!err.code) {
         run(call, house, &signals);

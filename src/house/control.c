@@ -51,8 +51,7 @@ static bool is_folder(const char *data) {
 // by the folder's descriptor, which lives as long as `folder` is open.
 static struct sockaddr_un address_in(const char *data, int folder) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const int len =
-        snprintf(address.sun_path, sizeof(address.sun_path), "%s/" SOCKET_NAME, data);
+    const int len = snprintf(address.sun_path, sizeof(address.sun_path), "%s/" SOCKET_NAME, data);
     if (len < 0 || (size_t)len >= sizeof(address.sun_path)) {
         snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" SOCKET_NAME,
                  folder);
@@ -180,8 +179,7 @@ fq_err fq_control_start(fq_house *house, const char *data, fq_control **out) {
     fq_control *control = calloc(1, sizeof(*control));
     FQ_ASSERT(control != NULL);
     *control = (fq_control){.house = house, .folder = -1, .listener = -1, .stop = -1};
-    if (!listen_in(control, data) ||
-        pthread_create(&control->thread, NULL, serve, control) != 0) {
+    if (!listen_in(control, data) || pthread_create(&control->thread, NULL, serve, control) != 0) {
         fq_log(FQ_LOG_ERROR, "the control socket cannot be made in the data folder",
                FQ_LOG_TEXT("folder", data), FQ_LOG_INT("errno", errno));
         free_control(control);
@@ -238,8 +236,9 @@ fq_err fq_control_call(const char *data, fq_str request, fq_arena *arena, fq_str
     fq_buffer_init(&text, FQ_CONTROL_ANSWER_BYTES_MAX + RECEIVE_BYTES);
     set_time_limits(connection, ANSWER_S_MAX, REQUEST_S_MAX);
     if (!send_all(connection, request) || !receive_all(connection, &text) || text.len == 0) {
-        fq_log(FQ_LOG_ERROR, "the running server gave no answer; whether it did what was asked is "
-                             "not known",
+        fq_log(FQ_LOG_ERROR,
+               "the running server gave no answer; whether it did what was asked is "
+               "not known",
                FQ_LOG_INT("errno", errno));
         return fq_refuse(FQ_STORE_LOST, NULL);
     }

@@ -127,7 +127,7 @@ const char *fq_house_where(const fq_settings *settings, fq_service_number number
     return own[0] ? own : settings->server_data;
 }
 
-static fq_err open_services(fq_house *house, unsigned services) {
+static fq_err open_services(fq_house *house, unsigned services, bool any_mode) {
     const fq_settings *settings = house->settings;
     const char *const urls[FQ_SERVICE_NUMBERS] = {"", settings->user_url, settings->order_url,
                                                   settings->payment_url};
@@ -140,7 +140,8 @@ static fq_err open_services(fq_house *house, unsigned services) {
         *service = (fq_service){.kind = kinds[number],
                                 .settings = settings,
                                 .peers = &house->peers,
-                                .live = settings->server_mode == FQ_MODE_LIVE};
+                                .live = settings->server_mode == FQ_MODE_LIVE,
+                                .any_mode = any_mode};
         house->peers.peer[number].local = service;
         house->running[house->running_count++] = service;
         FQ_TRY(fq_service_open(service, fq_house_where(settings, number)));
@@ -148,7 +149,8 @@ static fq_err open_services(fq_house *house, unsigned services) {
     return FQ_OK;
 }
 
-fq_err fq_house_open(const fq_settings *settings, unsigned services, fq_house **out) {
+static fq_err open_house(const fq_settings *settings, unsigned services, bool any_mode,
+                         fq_house **out) {
     fq_house *house = calloc(1, sizeof(*house));
     FQ_ASSERT(house != NULL);
     house->settings = settings;
@@ -162,7 +164,7 @@ fq_err fq_house_open(const fq_settings *settings, unsigned services, fq_house **
             &house->peers.client);
     }
     if (!err.code) {
-        err = open_services(house, services);
+        err = open_services(house, services, any_mode);
     }
     if (err.code) {
         fq_house_close(house);
@@ -170,6 +172,14 @@ fq_err fq_house_open(const fq_settings *settings, unsigned services, fq_house **
     }
     *out = house;
     return FQ_OK;
+}
+
+fq_err fq_house_open(const fq_settings *settings, unsigned services, fq_house **out) {
+    return open_house(settings, services, false, out);
+}
+
+fq_err fq_house_open_for_command(const fq_settings *settings, unsigned services, fq_house **out) {
+    return open_house(settings, services, true, out);
 }
 
 fq_err fq_house_start_writers(fq_house *house) {

@@ -13,17 +13,34 @@ typedef struct {
 } operation_request;
 
 static const fq_field rows[] = {
-    {.name = "operation", .kind = FQ_FIELD_ASCII, .required = true, .minimum = 1, .maximum = 64,
+    {.name = "operation",
+     .kind = FQ_FIELD_ASCII,
+     .required = true,
+     .minimum = 1,
+     .maximum = 64,
      .offset = FQ_AT(operation_request, operation)},
-    {.name = "scope", .kind = FQ_FIELD_ASCII, .minimum = 1, .maximum = 64,
+    {.name = "scope",
+     .kind = FQ_FIELD_ASCII,
+     .minimum = 1,
+     .maximum = 64,
      .offset = FQ_AT(operation_request, scope)},
-    {.name = "algorithm", .kind = FQ_FIELD_ASCII, .minimum = 1, .maximum = 64,
+    {.name = "algorithm",
+     .kind = FQ_FIELD_ASCII,
+     .minimum = 1,
+     .maximum = 64,
      .offset = FQ_AT(operation_request, algorithm)},
-    {.name = "public_key", .kind = FQ_FIELD_STRING, .minimum = 1, .maximum = FQ_PEM_BYTES_MAX,
+    {.name = "public_key",
+     .kind = FQ_FIELD_STRING,
+     .minimum = 1,
+     .maximum = FQ_PEM_BYTES_MAX,
      .offset = FQ_AT(operation_request, public_key)},
-    {.name = "replaces", .kind = FQ_FIELD_ID, .id_kind = FQ_ID_key,
+    {.name = "replaces",
+     .kind = FQ_FIELD_ID,
+     .id_kind = FQ_ID_key,
      .offset = FQ_AT(operation_request, replaces)},
-    {.name = "id", .kind = FQ_FIELD_ID, .id_kind = FQ_ID_key,
+    {.name = "id",
+     .kind = FQ_FIELD_ID,
+     .id_kind = FQ_ID_key,
      .offset = FQ_AT(operation_request, id)},
 };
 static const fq_fields fields = FQ_FIELDS(rows, operation_request);
@@ -49,6 +66,8 @@ static fq_err create_key(const operation_call *call) {
     fq_json_put_text(call->out, "scope", made.scope);
     if (made.secret.len > 0) {
         fq_json_put_text(call->out, "secret", made.secret);
+    } else {
+        fq_json_put_null(call->out, "secret");
     }
     return FQ_OK;
 }
@@ -67,6 +86,7 @@ static fq_err list_keys(const operation_call *call) {
     fq_listed_key *keys;
     size_t count;
     FQ_TRY(fq_user_key_list(call->user, call->arena, &keys, &count));
+    fq_json_put_literal(call->out, "object", "list");
     fq_json_array_begin(call->out, "data");
     for (size_t i = 0; i < count; i++) {
         fq_json_object_begin(call->out, NULL);
@@ -107,8 +127,10 @@ static const struct {
 static fq_err operate(fq_house *house, fq_str text, fq_arena *arena, fq_json_writer *out) {
     operation_request request = {0};
     FQ_TRY(fq_fields_decode_body(arena, &fields, text, false, &request));
-    const operation_call call = {
-        .user = fq_house_service(house, FQ_SERVICE_USER), .arena = arena, .request = &request, .out = out};
+    const operation_call call = {.user = fq_house_service(house, FQ_SERVICE_USER),
+                                 .arena = arena,
+                                 .request = &request,
+                                 .out = out};
     if (!call.user) {
         return fq_refuse(FQ_UNAVAILABLE, NULL);
     }

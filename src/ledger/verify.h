@@ -36,8 +36,7 @@
       "批次 {batch}，转账 {position}：钱包 {account} 降至 {found}")                               \
     X(BALANCE, "account {account} holds {found}, but its entries make {expected}",                \
       "账户 {account} 余额为 {found}，但其分录合计为 {expected}")                                 \
-    X(SUM, "the balances of {currency} do not add up to zero",                                    \
-      "{currency} 各账户余额之和不为零")                                                          \
+    X(SUM, "the balances of {currency} do not add up to zero", "{currency} 各账户余额之和不为零") \
     X(HEAD, "the head does not name the last batch ({batch}) and its seal",                       \
       "数据库头与最后一个批次（{batch}）及其封印不符")                                            \
     X(BEHIND, "position {position} stands behind the last batch ({batch})",                       \

@@ -71,11 +71,10 @@ void order_resolve(void *context, fq_command *list) {
 }
 
 bool order_returned(fq_service *service, fq_command *command) {
-    const order_state *state = service->state;
     if (command->outcome.code != FQ_FACT_MISSING) {
         return false;
     }
-    if (fq_fact_stage_submit(state->stage, command)) {
+    if (fq_fact_stage_submit(service->facts, command)) {
         return true;
     }
     command->outcome = fq_refuse(FQ_UNAVAILABLE, NULL);

@@ -2,8 +2,6 @@
 #include "order/rows.h"
 #include "service/events.h"
 
-#include <stdlib.h>
-
 // To add a route, add a row: who may (scope.h), the command with its decoder and encoder, or what
 // reads.
 static const fq_route routes[] = {
@@ -88,23 +86,6 @@ static const fq_follow_rule follows[] = {
     {FQ_SERVICE_PAYMENT, order_follow_want, order_follow_decide},
 };
 
-static fq_err open_service(fq_service *service) {
-    order_state *state = calloc(1, sizeof(*state));
-    FQ_ASSERT(state != NULL);
-    service->state = state;
-    return fq_fact_stage_make(order_resolve, service, (uint32_t)service->settings->store_queue_max,
-                              &state->stage);
-}
-
-static void close_service(fq_service *service) {
-    order_state *state = service->state;
-    if (state) {
-        fq_fact_stage_free(state->stage);
-        free(state);
-        service->state = NULL;
-    }
-}
-
 const fq_service_kind fq_order_service = {
     .number = FQ_SERVICE_ORDER,
     .name = "order",
@@ -117,7 +98,6 @@ const fq_service_kind fq_order_service = {
     .work_count = sizeof(work) / sizeof(work[0]),
     .follows = follows,
     .follow_count = sizeof(follows) / sizeof(follows[0]),
-    .open = open_service,
-    .close = close_service,
+    .resolve = order_resolve,
     .returned = order_returned,
 };

@@ -135,10 +135,6 @@ bool order_want_create(fq_command *command, fq_batch *batch, int round);
 
 // --- the fact stage (facts.c) ---
 
-typedef struct {
-    fq_fact_stage *stage;
-} order_state;
-
 bool order_returned(fq_service *service, fq_command *command);
 void order_resolve(void *context, fq_command *list);
 

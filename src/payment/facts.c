@@ -158,11 +158,10 @@ void payment_resolve(void *context, fq_command *list) {
 }
 
 bool payment_submit(fq_service *service, fq_command *command) {
-    const payment_state *state = service->state;
     const bool needs_order =
         command->kind == &payment_pay_kind || command->kind == &payment_bulk_kind;
     if (needs_order) {
-        return fq_fact_stage_submit(state->stage, command);
+        return fq_fact_stage_submit(service->facts, command);
     }
     return fq_writer_submit(service->writer, command);
 }
@@ -198,7 +197,6 @@ static void count(const fq_command *command) {
 // A command that met a user whom this service has never seen is sent to ask for him, and comes
 // again.
 bool payment_returned(fq_service *service, fq_command *command) {
-    const payment_state *state = service->state;
     if (command->outcome.code != FQ_FACT_MISSING) {
         count(command);
         return false;
@@ -206,7 +204,7 @@ bool payment_returned(fq_service *service, fq_command *command) {
     if (command->kind == &topup_create_kind) {
         ((topup_create *)command)->facts.order_known = true;
     }
-    if (fq_fact_stage_submit(state->stage, command)) {
+    if (fq_fact_stage_submit(service->facts, command)) {
         return true;
     }
     command->outcome = fq_refuse(FQ_UNAVAILABLE, NULL);

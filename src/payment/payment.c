@@ -2,8 +2,6 @@
 #include "payment/rows.h"
 #include "service/events.h"
 
-#include <stdlib.h>
-
 // To add a route, add a row: who may (scope.h), the command with its decoder and encoder, or what
 // reads.
 static const fq_route routes[] = {
@@ -212,23 +210,6 @@ static const fq_work_kind work[] = {
 static const fq_follow_rule follows[] = {
     {FQ_SERVICE_USER, fq_party_follow_want, fq_party_follow_decide}};
 
-static fq_err open_service(fq_service *service) {
-    payment_state *state = calloc(1, sizeof(*state));
-    FQ_ASSERT(state != NULL);
-    service->state = state;
-    return fq_fact_stage_make(payment_resolve, service,
-                              (uint32_t)service->settings->store_queue_max, &state->stage);
-}
-
-static void close_service(fq_service *service) {
-    payment_state *state = service->state;
-    if (state) {
-        fq_fact_stage_free(state->stage);
-        free(state);
-        service->state = NULL;
-    }
-}
-
 const fq_service_kind fq_payment_service = {
     .number = FQ_SERVICE_PAYMENT,
     .name = "payment",
@@ -241,8 +222,7 @@ const fq_service_kind fq_payment_service = {
     .work_count = sizeof(work) / sizeof(work[0]),
     .follows = follows,
     .follow_count = sizeof(follows) / sizeof(follows[0]),
-    .open = open_service,
-    .close = close_service,
+    .resolve = payment_resolve,
     .submit = payment_submit,
     .returned = payment_returned,
 };

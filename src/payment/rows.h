@@ -245,10 +245,6 @@ bool payment_want_pay(fq_command *command, fq_batch *batch, int round);
 
 // --- the fact stage (facts.c) ---
 
-typedef struct {
-    fq_fact_stage *stage;
-} payment_state;
-
 bool payment_submit(fq_service *service, fq_command *command);
 bool payment_returned(fq_service *service, fq_command *command);
 void payment_resolve(void *context, fq_command *list);

@@ -23,7 +23,7 @@ typedef struct fq_follow {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool woken, stopping;
+    bool started, woken, stopping;
     atomic_uint_least64_t position;
     atomic_bool caught_up;  // the last look found nothing new
 } fq_follow;
@@ -184,6 +184,7 @@ fq_err fq_follow_start(fq_service *service) {
         if (pthread_create(&follow->thread, NULL, run, follow) != 0) {
             return fq_refuse(FQ_UNAVAILABLE, NULL);
         }
+        follow->started = true;
     }
     return FQ_OK;
 }
@@ -191,11 +192,15 @@ fq_err fq_follow_start(fq_service *service) {
 void fq_follow_stop(fq_service *service) {
     for (size_t i = 0; service->follows && i < service->kind->follow_count; i++) {
         fq_follow *follow = &service->follows[i];
+        if (!follow->started) {
+            continue;
+        }
         pthread_mutex_lock(&follow->lock);
         follow->stopping = true;
         pthread_cond_signal(&follow->wake);
         pthread_mutex_unlock(&follow->lock);
         pthread_join(follow->thread, NULL);
+        follow->started = false;
     }
 }
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "service/edge.h"
+#include "service/facts.h"
 #include "service/follow.h"
 #include "service/readers.h"
 #include "service/worker.h"
@@ -107,6 +108,10 @@ fq_err fq_service_open(fq_service *service, const char *where) {
         .context = service,
     };
     FQ_TRY(fq_writer_make(&config, &service->writer));
+    if (service->kind->resolve) {
+        FQ_TRY(fq_fact_stage_make(service->kind->resolve, service, (uint32_t)settings->store_queue_max,
+                                  &service->facts));
+    }
     return fq_reader_pool_make(service->engine, (size_t)settings->store_reader_threads,
                                &service->readers);
 }
@@ -123,6 +128,8 @@ void fq_service_quiet(fq_service *service) {
 }
 
 void fq_service_stop(fq_service *service) {
+    fq_fact_stage_free(service->facts);
+    service->facts = NULL;
     if (service->writer) {
         fq_writer_stop(service->writer);
     }

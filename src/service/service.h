@@ -63,6 +63,9 @@ typedef struct {
     // and before the writer starts.
     fq_err (*open)(fq_service *service);
     void (*close)(fq_service *service);
+    // Finds out what commands need to know of other services before they can be decided, and sends
+    // each of them on (facts.h); NULL: none ever do.
+    void (*resolve)(void *service, fq_command *list);
     // Takes a command on its way to the writer; NULL: straight to the queue. False: full.
     bool (*submit)(fq_service *service, fq_command *command);
     // Commands come back from the writer; NULL, or returns true where the service has sent the
@@ -82,6 +85,7 @@ struct fq_service {
     fq_peers *peers;            // the other services, here or elsewhere
     fq_keyring *keyring;        // NULL until the user service has made it
     struct fq_follow *follows;  // what it follows of others, one each
+    struct fq_fact_stage *facts;  // where commands wait while kind->resolve asks
     struct fq_worker *worker;   // its timers
     void *state;
     bool live;      // mode

@@ -178,8 +178,18 @@ void fq_row_touch(fq_batch *batch, fq_row *row) {
 
 void fq_row_remove(fq_batch *batch, fq_row *row) {
     remember(batch, row);
-    row->state =
-        row->state == FQ_ROW_LOADED || row->state == FQ_ROW_CHANGED ? FQ_ROW_GONE : FQ_ROW_ABSENT;
+    switch (row->state) {
+    case FQ_ROW_LOADED:
+    case FQ_ROW_CHANGED:
+        row->state = FQ_ROW_GONE;
+        break;
+    case FQ_ROW_NEW:
+        row->state = FQ_ROW_ABSENT;
+        break;
+    case FQ_ROW_ABSENT:
+    case FQ_ROW_GONE:
+        break;
+    }
 }
 
 fq_row *fq_batch_append(fq_batch *batch, const fq_table *table) {

@@ -19,20 +19,23 @@ enum {
 
 // The two tables are only appended to, so pages are written once, full, and next to each other.
 static const char tables_sql[] =
-    "CREATE TABLE IF NOT EXISTS slice (id INTEGER PRIMARY KEY, above_key INTEGER NOT NULL, to_key INTEGER NOT NULL,"
+    "CREATE TABLE IF NOT EXISTS slice (id INTEGER PRIMARY KEY, above_key INTEGER NOT NULL,"
+    " to_key INTEGER NOT NULL,"
     " anchor INTEGER NOT NULL, first_chunk INTEGER NOT NULL, directory BLOB NOT NULL);"
     "CREATE TABLE IF NOT EXISTS chunk (id INTEGER PRIMARY KEY, pairs BLOB NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS filter (slice INTEGER PRIMARY KEY, to_key INTEGER NOT NULL, words BLOB NOT NULL);";
+    "CREATE TABLE IF NOT EXISTS filter (slice INTEGER PRIMARY KEY, to_key INTEGER NOT NULL,"
+    " words BLOB NOT NULL);";
 
 static int64_t first_id(int index_number) {
     return (int64_t)index_number << 32;
 }
 
 static fq_err refuse_damage(const index_file *file, const char *what) {
-    fq_log(
-        FQ_LOG_ERROR,
-        "the index file is damaged: stop the server, delete the file and start again; it is made anew",
-        FQ_LOG_TEXT("file", sqlite3_db_filename(file->db, "main")), FQ_LOG_TEXT("damaged", what));
+    fq_log(FQ_LOG_ERROR,
+           "the index file is damaged: stop the server, delete the file and start again; it "
+           "is made anew",
+           FQ_LOG_TEXT("file", sqlite3_db_filename(file->db, "main")),
+           FQ_LOG_TEXT("damaged", what));
     return fq_refuse(FQ_INTERNAL, NULL);
 }
 

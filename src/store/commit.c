@@ -380,6 +380,7 @@ static fq_err run(fq_commit *commit, int64_t now_ms, fq_command **list, fq_comma
             // the next start.
             FQ_ASSERT(!err.code);
             if (!committed) {
+                err = fq_refuse(FQ_STORE_LOST, NULL);  // what is told when no try is left
                 continue;
             }
         }

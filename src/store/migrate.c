@@ -19,9 +19,11 @@ static const char house[] =
     "  at_ms {int} NOT NULL, clock_shift_ms {int} NOT NULL, seal {bytes} NOT NULL,\n"
     "  claim {int} NOT NULL);\n"
     "-- sqlite: INSERT OR IGNORE INTO head VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, zeroblob(32), 0);\n"
-    "-- postgres: INSERT INTO head VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, decode(repeat('00', 32), 'hex'), 0)\n"
+    "-- postgres: INSERT INTO head VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0,\n"
+    "-- postgres:   decode(repeat('00', 32), 'hex'), 0)\n"
     "-- postgres:   ON CONFLICT DO NOTHING;\n"
-    "-- postgres: CREATE TABLE IF NOT EXISTS claim (batch_id BIGINT PRIMARY KEY, at_ms BIGINT NOT NULL);\n";
+    "-- postgres: CREATE TABLE IF NOT EXISTS claim (batch_id BIGINT PRIMARY KEY,\n"
+    "-- postgres:   at_ms BIGINT NOT NULL);\n";
 
 // Two processes that open a new database at once must not both migrate it.
 static const char begin[] = "-- sqlite: BEGIN IMMEDIATE;\n"
@@ -156,7 +158,8 @@ static fq_err check(const fq_migrator *migrator, const fq_schema *schema) {
     if (oldest > known) {
         fq_log(
             FQ_LOG_ERROR,
-            "the database was migrated by a newer version and this one may not run on it: install that version",
+            "the database was migrated by a newer version and this one may not run on it: install "
+            "that version",
             FQ_LOG_TEXT("service", schema->service), FQ_LOG_INT("schema", last),
             FQ_LOG_INT("oldest_allowed", oldest), FQ_LOG_INT("this_version", known));
         return fq_refuse(FQ_STATE_CONFLICT, NULL);

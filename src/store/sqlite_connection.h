@@ -7,9 +7,9 @@
 #include <sqlite3.h>
 
 typedef enum {
-    CONNECTION_WRITER,  // the one that writes and checkpoints a file; every commit is synced
-    CONNECTION_DERIVED,  // the same for a file that can be made again: a power cut may cost it its last commits
-    CONNECTION_READER,  // never writes, never checkpoints
+    CONNECTION_WRITER,   // the one that writes and checkpoints a file; every commit is synced
+    CONNECTION_DERIVED,  // the same; a power cut may take its last commits: it can be made again
+    CONNECTION_READER,   // never writes, never checkpoints
 } connection_role;
 
 typedef struct {

@@ -38,10 +38,10 @@ fq_err folder_lock(const char *folder, const char *service, int *out_fd) {
             open_error == ENOSPC || open_error == EDQUOT ? FQ_STORE_FULL : FQ_STORE_LOST, NULL);
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        fq_log(
-            FQ_LOG_ERROR,
-            "another process uses this data folder: stop it first, or give this one a folder of its own (--data)",
-            FQ_LOG_TEXT("folder", folder), FQ_LOG_TEXT("service", service));
+        fq_log(FQ_LOG_ERROR,
+               "another process uses this data folder: stop it first, or give this one a folder of "
+               "its own (--data)",
+               FQ_LOG_TEXT("folder", folder), FQ_LOG_TEXT("service", service));
         close(fd);
         return fq_refuse(FQ_STATE_CONFLICT, NULL);
     }

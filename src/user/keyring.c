@@ -2,6 +2,7 @@
 // service.
 #include "user/rows.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/commit.h"
 
@@ -22,8 +23,7 @@ static bool is_url(const char *data) {
 // its things.
 static bool default_path(const fq_settings *settings, char out[PATH_MAX]) {
     const char *data = settings->user_data[0] ? settings->user_data : settings->server_data;
-    const int len =
-        snprintf(out, PATH_MAX, "%s/master.key", is_url(data) ? "./var" : data);
+    const int len = snprintf(out, PATH_MAX, "%s/master.key", is_url(data) ? "./var" : data);
     return len > 0 && len < PATH_MAX;
 }
 

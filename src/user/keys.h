@@ -7,9 +7,10 @@
 
 typedef struct {
     fq_algorithm algorithm;
-    fq_str scope;         // "admin", "read", "merchant:usr_…", "payer:usr_…"
-    fq_str public_key;    // SPKI PEM for algorithms with a key pair; empty for the others
-    fq_key_id replaces;   // a key of the same scope whose Idempotency-Keys the new one shares; 0: none
+    fq_str scope;       // "admin", "read", "merchant:usr_…", "payer:usr_…"
+    fq_str public_key;  // SPKI PEM for algorithms with a key pair; empty for the others
+    fq_key_id
+        replaces;  // a key of the same scope whose Idempotency-Keys the new one shares; 0: none
 } fq_key_request;
 
 typedef struct {

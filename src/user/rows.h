@@ -10,37 +10,37 @@
 
 // Personal texts are envelopes bound to table, column and id (sealed.c); the indexes are blind. The
 // columns that change begin as party.c reads them.
-#define USER_COLUMNS(C, R)               \
-    C(R, fq_user_id, id, FQ_KEY)         \
-    C(R, uint32_t, tenant, FQ_FIXED)     \
-    C(R, int64_t, created_ms, FQ_FIXED)  \
-    C(R, uint8_t, status, FQ_CHANGES)    \
-    C(R, uint8_t, roles, FQ_CHANGES)     \
-    C(R, fq_str, name, FQ_CHANGES)       \
-    C(R, fq_str, email, FQ_CHANGES)      \
-    C(R, fq_str, phone, FQ_CHANGES)      \
+#define USER_COLUMNS(C, R)                \
+    C(R, fq_user_id, id, FQ_KEY)          \
+    C(R, uint32_t, tenant, FQ_FIXED)      \
+    C(R, int64_t, created_ms, FQ_FIXED)   \
+    C(R, uint8_t, status, FQ_CHANGES)     \
+    C(R, uint8_t, roles, FQ_CHANGES)      \
+    C(R, fq_str, name, FQ_CHANGES)        \
+    C(R, fq_str, email, FQ_CHANGES)       \
+    C(R, fq_str, phone, FQ_CHANGES)       \
     C(R, fq_str, email_index, FQ_CHANGES) \
     C(R, fq_str, phone_index, FQ_CHANGES) \
-    C(R, fq_str, locale, FQ_CHANGES)     \
-    C(R, fq_str, metadata, FQ_CHANGES)   \
+    C(R, fq_str, locale, FQ_CHANGES)      \
+    C(R, fq_str, metadata, FQ_CHANGES)    \
     C(R, int64_t, updated_ms, FQ_CHANGES) \
     C(R, uint64_t, version, FQ_CHANGES)
 FQ_ROW(user_row, USER_COLUMNS)
 extern const fq_table user_table;
 
 // A user's password as a PHC string, and how often in a row it was not the one given. Never told.
-#define CREDENTIAL_COLUMNS(C, R)       \
-    C(R, fq_user_id, id, FQ_KEY)       \
-    C(R, fq_str, phc, FQ_CHANGES)      \
+#define CREDENTIAL_COLUMNS(C, R)  \
+    C(R, fq_user_id, id, FQ_KEY)  \
+    C(R, fq_str, phc, FQ_CHANGES) \
     C(R, uint32_t, failures, FQ_CHANGES)
 FQ_ROW(credential_row, CREDENTIAL_COLUMNS)
 extern const fq_table credential_table;
 
 // Who has an email or phone: found by blind index.
-#define CONTACT_COLUMNS(C, R)            \
-    C(R, uint64_t, hash_high, FQ_KEY)    \
-    C(R, uint64_t, hash_low, FQ_KEY)     \
-    C(R, fq_user_id, user_id, FQ_KEY)    \
+#define CONTACT_COLUMNS(C, R)         \
+    C(R, uint64_t, hash_high, FQ_KEY) \
+    C(R, uint64_t, hash_low, FQ_KEY)  \
+    C(R, fq_user_id, user_id, FQ_KEY) \
     C(R, int64_t, since_ms, FQ_CHANGES)
 FQ_ROW(contact_row, CONTACT_COLUMNS)
 extern const fq_table contact_table;
@@ -56,40 +56,40 @@ typedef enum {
 
 // An API key. Algorithm and scope are kept as they are written. `root` is the first of those that
 // replaced one another.
-#define API_KEY_COLUMNS(C, R)            \
-    C(R, fq_key_id, id, FQ_KEY)          \
-    C(R, uint32_t, tenant, FQ_FIXED)     \
-    C(R, fq_key_id, root, FQ_FIXED)      \
-    C(R, fq_str, algorithm, FQ_FIXED)    \
-    C(R, fq_str, scope, FQ_FIXED)        \
-    C(R, int64_t, created_ms, FQ_FIXED)  \
-    C(R, uint8_t, status, FQ_CHANGES)    \
+#define API_KEY_COLUMNS(C, R)             \
+    C(R, fq_key_id, id, FQ_KEY)           \
+    C(R, uint32_t, tenant, FQ_FIXED)      \
+    C(R, fq_key_id, root, FQ_FIXED)       \
+    C(R, fq_str, algorithm, FQ_FIXED)     \
+    C(R, fq_str, scope, FQ_FIXED)         \
+    C(R, int64_t, created_ms, FQ_FIXED)   \
+    C(R, uint8_t, status, FQ_CHANGES)     \
     C(R, int64_t, revoked_ms, FQ_CHANGES) \
     C(R, uint64_t, version, FQ_CHANGES)
 FQ_ROW(api_key_row, API_KEY_COLUMNS)
 extern const fq_table api_key_table;
 
 // What checks a key's signatures (fq_key_record.material), sealed. Never told.
-#define KEY_SECRET_COLUMNS(C, R)   \
-    C(R, fq_key_id, id, FQ_KEY)    \
+#define KEY_SECRET_COLUMNS(C, R) \
+    C(R, fq_key_id, id, FQ_KEY)  \
     C(R, fq_str, sealed, FQ_CHANGES)
 FQ_ROW(key_secret_row, KEY_SECRET_COLUMNS)
 extern const fq_table key_secret_table;
 
 // Which bearer key has a token, by the first half of the token's SHA-256.
-#define KEY_TOKEN_COLUMNS(C, R)          \
-    C(R, uint64_t, hash_high, FQ_KEY)    \
-    C(R, uint64_t, hash_low, FQ_KEY)     \
+#define KEY_TOKEN_COLUMNS(C, R)       \
+    C(R, uint64_t, hash_high, FQ_KEY) \
+    C(R, uint64_t, hash_low, FQ_KEY)  \
     C(R, fq_key_id, key_id, FQ_FIXED)
 FQ_ROW(key_token_row, KEY_TOKEN_COLUMNS)
 extern const fq_table key_token_table;
 
 // The keys that everything above is sealed and indexed under, wrapped by the master key. The
 // highest number of a kind (fq_wrapped_kind) is the current one; the others still open what is old.
-#define DATA_KEY_COLUMNS(C, R)          \
-    C(R, uint8_t, kind, FQ_KEY)         \
-    C(R, uint32_t, number, FQ_KEY)      \
-    C(R, fq_str, wrapped, FQ_FIXED)     \
+#define DATA_KEY_COLUMNS(C, R)      \
+    C(R, uint8_t, kind, FQ_KEY)     \
+    C(R, uint32_t, number, FQ_KEY)  \
+    C(R, fq_str, wrapped, FQ_FIXED) \
     C(R, int64_t, created_ms, FQ_FIXED)
 FQ_ROW(data_key_row, DATA_KEY_COLUMNS)
 extern const fq_table data_key_table;
@@ -149,7 +149,7 @@ typedef struct {
     fq_str algorithm, scope;
     fq_user_id user_id;  // of the scope; 0: none
     fq_key_id replaces;  // 0: none
-    fq_str material;
+    fq_str material, secret_sealed;
     const fq_hash *token;  // of bearer keys
     fq_keyring *keyring;
     fq_err fault;
@@ -250,7 +250,7 @@ fq_err user_keyring_reload(fq_service *service);
 // --- the service's own state (user.c) ---
 
 typedef struct {
-    atomic_int hashing, closing;          // calls that do so now
+    atomic_int hashing, closing;            // calls that do so now
     atomic_uint_least64_t payment_follows;  // the last position that payment said it had followed
 } user_state;
 

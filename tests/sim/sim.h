@@ -73,7 +73,7 @@ typedef struct {
     fq_hash digest;
     size_t count;
     fq_code codes[SIM_ITEMS_MAX];
-    uint64_t ids[SIM_ITEMS_MAX];
+    uint64_t ids[SIM_ITEMS_MAX], payees[SIM_ITEMS_MAX];
     uint64_t subject;
 } sim_answer;
 
@@ -91,6 +91,7 @@ typedef struct {
     bool succeeded;
     sim_answer first;  // of the successes
     // What only the simulator knows.
+    sim_answer made;  // as the service first said it
     uint32_t calls_open, calls_died, successes, fresh_successes;
 } sim_intent;
 
@@ -113,8 +114,9 @@ typedef struct sim_call {
     fq_command *command;
     sim_intent *intent;
     sim_process *process;
-    uint64_t user_events;  // when it came: how many events the user service had told
-    bool told_early;       // by a mutant
+    uint64_t followed_before;  // when it came: how far its service had followed users
+    uint32_t successes_before;
+    bool told_early;  // by a mutant
 } sim_call;
 
 typedef struct {

@@ -26,8 +26,8 @@ static void check_text(const char *text, fq_dialect dialect, const char *expecte
 
 static void templates_become_either_engines_sql(void **state) {
     (void)state;
-    const char *text =
-        "CREATE TABLE t (a {int}, b {bytes}){without_rowid};\n-- sqlite: S {int};\n-- postgres: P {int};\n{x}";
+    const char *text = "CREATE TABLE t (a {int}, b {bytes}){without_rowid};\n"
+                       "-- sqlite: S {int};\n-- postgres: P {int};\n{x}";
     check_text(text, FQ_DIALECT_SQLITE,
                "CREATE TABLE t (a INTEGER, b BLOB) WITHOUT ROWID;\n S INTEGER;\n{x}\n");
     check_text(text, FQ_DIALECT_POSTGRES, "CREATE TABLE t (a BIGINT, b BYTEA);\n P BIGINT;\n{x}\n");

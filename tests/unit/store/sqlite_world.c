@@ -25,8 +25,10 @@ static const fq_table *const tables[TABLES] = {&world_purse_table, &world_item_t
                                                &fq_event_table, &fq_request_table, &fq_work_table};
 static const fq_index *const indexes[] = {&world_item_by_owner};
 static const char world_migration[] =
-    "CREATE TABLE purse (id {int} PRIMARY KEY, kind {int} NOT NULL, balance {int} NOT NULL, note {bytes} NOT NULL);\n"
-    "CREATE TABLE item (id {int} PRIMARY KEY, owner {int} NOT NULL, amount {int} NOT NULL, status {int} NOT NULL);\n";
+    "CREATE TABLE purse (id {int} PRIMARY KEY, kind {int} NOT NULL, balance {int} NOT NULL,\n"
+    "  note {bytes} NOT NULL);\n"
+    "CREATE TABLE item (id {int} PRIMARY KEY, owner {int} NOT NULL, amount {int} NOT NULL,\n"
+    "  status {int} NOT NULL);\n";
 static const char *const migrations[] = {fq_journal_migration, world_migration};
 const fq_schema world_schema = {.service = "world",
                                 .migrations = migrations,

@@ -1,0 +1,96 @@
+// One operation, beside a running server or without one.
+#include "cli/operate.h"
+
+#include "base/log.h"
+#include "crypto/crypto.h"
+#include "crypto/digest.h"
+#include "house/control.h"
+#include "house/operations.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// Of 10,000 listed keys.
+static const fq_json_limits limits = {.depth_max = FQ_JSON_DEPTH_MAX, .values_max = 200000};
+
+void cli_prepare_data_command(void) {
+    fq_log_configure(STDERR_FILENO, FQ_LOG_WARN, FQ_LOG_PLAIN);
+    fq_crypto_init();
+    umask(077);
+}
+
+bool cli_data_is_there(cli_call *call, fq_service_number number) {
+    static const char *const names[FQ_SERVICE_NUMBERS] = {"", "user", "order", "payment"};
+    const char *where = fq_house_where(&call->config.settings, number);
+    if (fq_str_starts(fq_str_of(where), FQ_STR("postgres"))) {
+        return true;
+    }
+    const char *path = fq_arena_printf(&call->arena, "%s/%s.db", where, names[number]).at;
+    const bool there = access(path, R_OK) == 0;
+    if (!there) {
+        cli_complain(call, "{0} cannot be read: {1}", "无法读取 {0}：{1}", path, strerror(errno));
+    }
+    return there;
+}
+
+// No server runs: this process is the one that has the data open, for as long as this takes.
+static fq_err operate_here(cli_call *call, fq_str request, fq_str *out_answer) {
+    fq_house *house;
+    fq_buffer answer;
+    FQ_TRY(fq_house_open_for_command(&call->config.settings, FQ_HOUSE_USER, &house));
+    const fq_err err = fq_house_start_writers(house);
+    if (!err.code) {
+        fq_buffer_init(&answer, FQ_CONTROL_ANSWER_BYTES_MAX);
+        fq_house_operate(house, request, &call->arena, &answer);
+        *out_answer = fq_arena_copy(&call->arena, fq_buffer_str(&answer));
+        fq_wipe(answer.at, answer.capacity);
+        fq_buffer_free(&answer);
+    }
+    fq_house_close(house);
+    return err;
+}
+
+static cli_exit exit_of(int status) {
+    return status == 400 ? CLI_USAGE : status >= 500 ? CLI_UNREACHABLE : CLI_REFUSED;
+}
+
+static cli_exit complain_refusal(cli_call *call, const fq_json *answer) {
+    static const char *const names[] = {[FQ_ENGLISH] = "en", [FQ_CHINESE] = "zh"};
+    const fq_json *code = fq_json_member(answer, "code");
+    const fq_json *detail = fq_json_member(fq_json_member(answer, "detail"), names[call->language]);
+    cli_complain(call, "{0}", "{0}", detail ? fq_arena_text(&call->arena, detail->text) : "?",
+                 NULL);
+    for (fq_code i = FQ_DONE + 1; code && i < FQ_CODE_COUNT; i++) {
+        if (fq_str_equal(code->text, fq_str_of(fq_error_row_of(i)->name))) {
+            return exit_of(fq_error_row_of(i)->status);
+        }
+    }
+    return CLI_REFUSED;
+}
+
+cli_exit cli_operate(cli_call *call, fq_str request, fq_str *out_text, const fq_json **out_done) {
+    const fq_str beginning = FQ_STR("{\"done\":");
+    const fq_settings *settings = &call->config.settings;
+    fq_str text = {0};
+    const fq_json *answer;
+    cli_prepare_data_command();
+    fq_err err =
+        fq_control_call(fq_house_where(settings, FQ_SERVICE_USER), request, &call->arena, &text);
+    if (err.code == FQ_UNAVAILABLE) {
+        err = operate_here(call, request, &text);
+    }
+    if (!err.code) {
+        err = fq_json_parse(&call->arena, text, limits, &answer);
+    }
+    if (err.code) {
+        cli_complain_err(call, err);
+        return CLI_UNREACHABLE;
+    }
+    *out_done = fq_json_member(answer, "done");
+    if (!*out_done) {
+        return complain_refusal(call, answer);
+    }
+    *out_text = (fq_str){text.at + beginning.len, text.len - beginning.len - 1};
+    return CLI_DONE;
+}

@@ -1,0 +1,20 @@
+// Asking the services that own some data: through the control socket of the server that runs on it,
+// or, where none does, by opening the data here. For inside the cli room.
+#pragma once
+
+#include "base/json.h"
+#include "cli/command.h"
+#include "house/house.h"
+
+// Sets up what every command that opens data needs: the log, for people and only what went wrong.
+void cli_prepare_data_command(void);
+
+// Is there a database of that service where the settings say? Complains when not: a misspelt --data
+// must not make a new one. Of a PostgreSQL URL it is always true; opening tells.
+FQ_MUST_USE bool cli_data_is_there(cli_call *call, fq_service_number number);
+
+// Carries out `request` (house/operations.h) on the user service's data. `out_text` is the text of
+// "done", `out_done` the same read; both live in the call's arena. Complains and returns how to
+// exit otherwise.
+FQ_MUST_USE cli_exit cli_operate(cli_call *call, fq_str request, fq_str *out_text,
+                                 const fq_json **out_done);
