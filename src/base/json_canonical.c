@@ -16,7 +16,7 @@ static int shortest_digits(double number, char out_digits[DIGITS_MAX + 1], int *
     for (int count = 1; count <= DIGITS_MAX; count++) {
         snprintf(text, sizeof(text), "%.*e", count - 1, number);
         const double back = strtod(text, NULL);
-        if (memcmp(&back, &number, sizeof(back)) == 0 || count == DIGITS_MAX) {
+        if (back == number || count == DIGITS_MAX) {
             const char *exponent = strchr(text, 'e');
             int digits = 0;
             for (const char *at = text; at < exponent; at++) {

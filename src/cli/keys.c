@@ -8,14 +8,6 @@
 
 enum { REQUEST_BYTES_MAX = 64 << 10 };
 
-#define DATA_FLAG                                                                               \
-    {                                                                                           \
-        .name = "data", .kind = CLI_TEXT, .value = "WHERE", .setting = "server.data", .help = { \
-            "Folder (SQLite) or postgresql:// URL of the data.",                                \
-            "数据所在的目录（SQLite）或 postgresql:// 地址。"                      \
-        }                                                                                       \
-    }
-
 static fq_str text_of(const fq_json *object, const char *name) {
     const fq_json *member = fq_json_member(object, name);
     return member ? member->text : (fq_str){0};
@@ -115,7 +107,7 @@ static cli_exit create(cli_call *call) {
 }
 
 static const cli_flag create_flags[] = {
-    DATA_FLAG,
+    CLI_DATA_FLAG,
     {.name = "scope",
      .kind = CLI_TEXT,
      .value = "SCOPE",
@@ -196,7 +188,7 @@ static cli_exit list(cli_call *call) {
     return code;
 }
 
-static const cli_flag data_flags[] = {DATA_FLAG, {.name = NULL}};
+static const cli_flag data_flags[] = {CLI_DATA_FLAG, {.name = NULL}};
 
 const cli_command cli_keys_list = {
     .noun = "keys",

@@ -6,6 +6,15 @@
 #include "cli/command.h"
 #include "house/house.h"
 
+// The flag of every command that opens data.
+#define CLI_DATA_FLAG                                                                           \
+    {                                                                                           \
+        .name = "data", .kind = CLI_TEXT, .value = "WHERE", .setting = "server.data", .help = { \
+            "Folder (SQLite) or postgresql:// URL of the data.",                                \
+            "数据所在的目录（SQLite）或 postgresql:// 地址。"                      \
+        }                                                                                       \
+    }
+
 // Sets up what every command that opens data needs: the log, for people and only what went wrong.
 void cli_prepare_data_command(void);
 

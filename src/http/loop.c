@@ -59,7 +59,7 @@ static void turn_away(fq_loop *loop, int listener_fd) {
 
 // False: there is nobody left to accept.
 static bool accept_one(fq_loop *loop, http_listener *listener) {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t address_len = sizeof(address);
     const int fd = accept4(listener->source.fd, (struct sockaddr *)&address, &address_len,
                            SOCK_NONBLOCK | SOCK_CLOEXEC);

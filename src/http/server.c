@@ -69,7 +69,7 @@ static bool port_is_free(const struct addrinfo *address) {
 }
 
 static uint16_t port_of(int fd) {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t len = sizeof(address);
     if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
         return 0;

@@ -31,37 +31,31 @@ const char fq_ledger_migration[] =
     "  subject {int} NOT NULL, debit_after {int} NOT NULL, credit_after {int} NOT NULL,\n"
     "  at_ms {int} NOT NULL);\n";
 
-const char *fq_account_kind_text(fq_account_kind kind) {
-    switch (kind) {
-#define X(stored, name, wire, wallet) \
-    case name:                        \
-        return wire;
-        FQ_ACCOUNT_KINDS(X)
+static const struct {
+    const char *wire;
+    bool wallet;
+} account_kinds[] = {
+#define X(stored, name, wire, wallet) [name] = {wire, wallet},
+    FQ_ACCOUNT_KINDS(X)
 #undef X
-    }
-    return "";
+};
+
+static const char *const transfer_kinds[] = {
+#define X(stored, name, wire) [name] = wire,
+    FQ_TRANSFER_KINDS(X)
+#undef X
+};
+
+const char *fq_account_kind_text(fq_account_kind kind) {
+    return account_kinds[kind].wire;
 }
 
 bool fq_account_kind_is_wallet(fq_account_kind kind) {
-    switch (kind) {
-#define X(stored, name, wire, wallet) \
-    case name:                        \
-        return wallet;
-        FQ_ACCOUNT_KINDS(X)
-#undef X
-    }
-    return true;
+    return account_kinds[kind].wallet;
 }
 
 const char *fq_transfer_kind_text(fq_transfer_kind kind) {
-    switch (kind) {
-#define X(stored, name, wire) \
-    case name:                \
-        return wire;
-        FQ_TRANSFER_KINDS(X)
-#undef X
-    }
-    return "";
+    return transfer_kinds[kind];
 }
 
 fq_account_row *fq_account_want(fq_batch *batch, uint64_t owner, fq_currency currency,

@@ -83,19 +83,21 @@ static void want_answer(fq_command *command, fq_batch *batch, const fq_row *reco
     fq_want(batch, &fq_event_table, request->event, 0, 0);
 }
 
-static void restore_answer(fq_batch *batch, const fq_row *record, fq_arena *arena,
-                           order_row *shown) {
+static fq_err restore_answer(fq_batch *batch, const fq_row *record, fq_arena *arena,
+                             order_row *shown) {
     const fq_request_row *request = (const fq_request_row *)record;
     fq_row *row = fq_row_copy(fq_want(batch, &order_table, request->subject, 0, 0), arena);
     const fq_event_row *event =
         (const fq_event_row *)fq_want(batch, &fq_event_table, request->event, 0, 0);
-    FQ_ASSERT(request->event == 0 || fq_event_restore(event, row));
+    if (row->state == FQ_ROW_ABSENT || (request->event != 0 && !fq_event_restore(event, row))) {
+        return fq_refuse(FQ_INTERNAL, NULL);
+    }
     memcpy(shown, row, sizeof(*shown));
+    return FQ_OK;
 }
 
 static fq_err restore_create(fq_command *command, fq_batch *batch, const fq_row *record) {
-    restore_answer(batch, record, command->arena, &((order_create *)command)->shown);
-    return FQ_OK;
+    return restore_answer(batch, record, command->arena, &((order_create *)command)->shown);
 }
 
 const char *const order_create_names[] = {"payee_id",    "payer_id", "amount",    "currency",
@@ -127,8 +129,7 @@ static fq_err decide_close(fq_command *command, fq_batch *batch) {
 }
 
 static fq_err restore_close(fq_command *command, fq_batch *batch, const fq_row *record) {
-    restore_answer(batch, record, command->arena, &((order_close *)command)->shown);
-    return FQ_OK;
+    return restore_answer(batch, record, command->arena, &((order_close *)command)->shown);
 }
 
 static const char *const no_names[] = {NULL};

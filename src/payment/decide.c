@@ -302,6 +302,12 @@ fq_err payment_decide_cancel(payment_change *change, fq_batch *batch) {
 
 // --- refund ---
 
+// A refund is taken from what is pending first.
+static int64_t from_pending(const refund_create *refund, int64_t amount_minor) {
+    const int64_t pending_minor = refund->payee_pending->balance_minor;
+    return pending_minor < amount_minor ? pending_minor : amount_minor;
+}
+
 static fq_err check_refund(const refund_create *refund, int64_t *out_amount_minor) {
     const payment_row *payment = refund->payment;
     if (payment->row.state == FQ_ROW_ABSENT) {
@@ -322,10 +328,8 @@ static fq_err check_refund(const refund_create *refund, int64_t *out_amount_mino
     if (is_taken(refund->taken)) {
         return fq_refuse(FQ_REFERENCE_TAKEN, "reference");
     }
-    int64_t both_minor;
-    if (!fq_add(refund->payee_pending->balance_minor, refund->payee_available->balance_minor,
-                &both_minor) ||
-        both_minor < *out_amount_minor) {
+    const int64_t pending_minor = from_pending(refund, *out_amount_minor);
+    if (!fq_account_covers(refund->payee_available, *out_amount_minor - pending_minor)) {
         return fq_refuse(FQ_INSUFFICIENT_BALANCE, "amount");
     }
     return fits(refund->payer_available, *out_amount_minor)
@@ -364,10 +368,9 @@ fq_err payment_decide_refund(refund_create *refund, fq_batch *batch) {
     row->status = MOVE_IS_SUCCEEDED;
     row->version = 1;
     take_reference(batch, refund->taken, row->id.v);
-    const int64_t pending_minor = refund->payee_pending->balance_minor;
-    const int64_t from_pending_minor = pending_minor < amount_minor ? pending_minor : amount_minor;
-    give_back(refund, batch, refund->payee_pending, from_pending_minor);
-    give_back(refund, batch, refund->payee_available, amount_minor - from_pending_minor);
+    const int64_t pending_minor = from_pending(refund, amount_minor);
+    give_back(refund, batch, refund->payee_pending, pending_minor);
+    give_back(refund, batch, refund->payee_available, amount_minor - pending_minor);
     fq_row_touch(batch, &payment->row);
     payment->refunded_minor += amount_minor;
     payment->updated_ms = now_ms;
@@ -397,7 +400,9 @@ fq_err payment_decide_topup(topup_create *topup, fq_batch *batch) {
     if (is_taken(topup->taken)) {
         return fq_refuse(FQ_REFERENCE_TAKEN, "reference");
     }
-    if (!fits(topup->available, topup->amount_minor)) {
+    int64_t channel_after;
+    if (!fits(topup->available, topup->amount_minor) ||
+        !fq_sub(topup->channel->balance_minor, topup->amount_minor, &channel_after)) {
         return fq_refuse(FQ_STATE_CONFLICT, "amount");
     }
     topup_row *row = topup->topup;

@@ -146,13 +146,11 @@ static fq_err restore_answer(fq_batch *batch, const fq_table *table, const fq_ro
     const fq_row *row = fq_want(batch, table, request->subject, 0, 0);
     const fq_event_row *event =
         (const fq_event_row *)fq_want(batch, &fq_event_table, request->event, 0, 0);
-    FQ_ASSERT(row->state != FQ_ROW_ABSENT);
     fq_row *copy = fq_row_copy(row, arena);
-    if (request->event != 0) {
-        FQ_ASSERT(fq_event_restore(event, copy));
-        copy = fq_row_copy(copy, arena);
+    if (row->state == FQ_ROW_ABSENT || (request->event != 0 && !fq_event_restore(event, copy))) {
+        return fq_refuse(FQ_INTERNAL, NULL);
     }
-    memcpy(shown, copy, table->row_bytes);
+    memcpy(shown, fq_row_copy(copy, arena), table->row_bytes);
     return FQ_OK;
 }
 

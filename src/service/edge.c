@@ -117,13 +117,16 @@ static bool submit(fq_call *call) {
 static void run_before(fq_job *job, fq_reader *reader) {
     (void)reader;
     fq_call *call = (fq_call *)job;
-    call->outcome = call->route->before(call, call->command);
-    if (!call->outcome.code && !submit(call)) {
-        call->outcome = fq_refuse(FQ_UNAVAILABLE, NULL);
+    fq_err err = call->route->before(call, call->command);
+    // Once it is submitted the call is the writer's, and may be answered and gone.
+    if (!err.code) {
+        if (submit(call)) {
+            return;
+        }
+        err = fq_refuse(FQ_UNAVAILABLE, NULL);
     }
-    if (call->outcome.code) {
-        fq_exchange_return(call->exchange);
-    }
+    call->outcome = err;
+    fq_exchange_return(call->exchange);
 }
 
 // Hands the call to another thread. It comes back through `finish`.

@@ -121,7 +121,7 @@ typedef struct {
 
 static fq_err cursor_parse(fq_str text, cursor *out) {
     *out = (cursor){{0}};
-    for (size_t number = 1; text.len > 0 && number < FQ_SERVICE_NUMBERS; number++) {
+    for (size_t number = 1; text.at && number < FQ_SERVICE_NUMBERS; number++) {
         const char *dot = memchr(text.at, '.', text.len);
         const size_t len = dot ? (size_t)(dot - text.at) : text.len;
         if (!fq_str_to_u64((fq_str){text.at, len}, &out->position[number]) ||

@@ -27,22 +27,24 @@ fq_str fq_kept_bytes(const fq_kept *kept) {
     return fq_buffer_str(&kept->bytes);
 }
 
-// Cuts the next outcome off; false at the end, or where the bytes are damaged.
-static bool cut(fq_str *rest, uint64_t *out_id, fq_str *out_code, fq_str *out_param) {
-    if (rest->len < ID_BYTES) {
+// Cuts the next outcome off; false, and nothing cut, at the end or where the bytes are damaged.
+static bool cut(fq_str *from, uint64_t *out_id, fq_str *out_code, fq_str *out_param) {
+    fq_str rest = *from;
+    if (rest.len < ID_BYTES) {
         return false;
     }
-    memcpy(out_id, rest->at, ID_BYTES);
-    *rest = (fq_str){rest->at + ID_BYTES, rest->len - ID_BYTES};
+    memcpy(out_id, rest.at, ID_BYTES);
+    rest = (fq_str){rest.at + ID_BYTES, rest.len - ID_BYTES};
     fq_str *texts[] = {out_code, out_param};
     for (size_t i = 0; *out_id == 0 && i < 2; i++) {
-        const size_t len = rest->len > 0 ? (uint8_t)rest->at[0] : 0;
-        if (rest->len < 1 + len) {
+        const size_t len = rest.len > 0 ? (uint8_t)rest.at[0] : 0;
+        if (rest.len < 1 + len) {
             return false;
         }
-        *texts[i] = (fq_str){rest->at + 1, len};
-        *rest = (fq_str){rest->at + 1 + len, rest->len - 1 - len};
+        *texts[i] = (fq_str){rest.at + 1, len};
+        rest = (fq_str){rest.at + 1 + len, rest.len - 1 - len};
     }
+    *from = rest;
     return true;
 }
 
@@ -92,7 +94,11 @@ const fq_row *fq_kept_next(fq_kept_reader *reader, fq_batch *batch, const fq_tab
     const fq_event_row *event =
         (const fq_event_row *)fq_want(batch, &fq_event_table, reader->position++, 0, 0);
     fq_row *row = fq_row_copy(fq_want(batch, table, id, 0, 0), arena);
-    FQ_ASSERT(event->subject == id && fq_row_apply_told(row, event->told));
+    if (row->state == FQ_ROW_ABSENT || event->subject != id ||
+        !fq_row_apply_told(row, event->told)) {
+        *out = fq_refuse(FQ_INTERNAL, NULL);
+        return NULL;
+    }
     *out = FQ_OK;
     return fq_row_copy(row, arena);
 }

@@ -67,11 +67,14 @@ static size_t merge(const gathering *a, const gathering *b, size_t limit, fq_row
             break;
         }
         out[count++] = x >= y ? a->rows[i] : b->rows[j];
+        *out_last = x >= y ? x : y;
         i += x >= y;
         j += y >= x;
     }
     *out_more = bound > 0 || i < a->count || j < b->count;
-    *out_last = count == limit ? id_of(out[count - 1]) : bound;
+    if (count < limit) {
+        *out_last = bound;
+    }
     return count;
 }
 

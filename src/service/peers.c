@@ -146,7 +146,7 @@ static fq_err remote_events(const fq_peers *peers, fq_service_number number, uin
     snprintf(path, sizeof(path), "/internal/%s/events", names[number]);
     const fq_str body = fq_arena_printf(into->arena, "{\"position\":%llu,\"count\":%zu}",
                                         (unsigned long long)position, into->count_max);
-    const fq_json *answer;
+    const fq_json *answer = NULL;
     FQ_TRY(fq_peer_call(peers, number, path, body, into->arena, &answer));
     const fq_json *events = fq_json_member(answer, "events");
     for (const fq_json *event = events ? events->first : NULL;

@@ -121,6 +121,7 @@ static fq_row *find_or_make(fq_batch *batch, row_set *set, const uint64_t key[FQ
         found = slot_of(set, key);
     }
     fq_row *row = fq_row_make(set->table, batch->arena);
+    FQ_ASSERT(set->table->key_count <= FQ_TABLE_KEYS_MAX);
     for (size_t i = 0; i < set->table->key_count; i++) {
         fq_column_set_integer(row, &set->table->columns[i], (int64_t)key[i]);
     }

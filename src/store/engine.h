@@ -68,6 +68,13 @@ typedef struct {
 typedef struct fq_engine fq_engine;
 typedef struct fq_reader fq_reader;
 
+// What an examination of a database found.
+typedef struct {
+    int64_t migration_last;  // number of the last migration applied
+    bool sound;
+    char fault[200];  // the engine's own words; empty when sound
+} fq_store_health;
+
 // What can happen to a commit besides success: FQ_STORE_CONFLICT (nothing was written; load and
 // decide again), FQ_STORE_UNKNOWN (it may or may not have been written: ask `settle`),
 // FQ_STORE_LOST (the database cannot be reached, nothing was written), FQ_STORE_FULL (nothing was
@@ -110,6 +117,9 @@ typedef struct {
     fq_err (*reader_head)(fq_reader *reader, fq_head *out);
 
     fq_err (*backup)(fq_engine *engine, const char *to_path);
+    // Reads the whole database with the engine's own means (SQLite: integrity_check; PostgreSQL:
+    // that no index is invalid) and says whether it is sound.
+    fq_err (*examine)(fq_engine *engine, fq_store_health *out);
     // See fq_store_stamp in migrate.h.
     fq_err (*stamp)(fq_engine *engine, const char *name, fq_str wanted, fq_buffer *out_found);
     void (*close)(fq_engine *engine);

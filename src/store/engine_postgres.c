@@ -320,6 +320,7 @@ static const fq_engine_ops ops = {
     .reader_scan = postgres_reader_scan,
     .reader_head = postgres_reader_head,
     .backup = postgres_backup,
+    .examine = postgres_examine,
     .stamp = stamp,
     .close = close_engine,
 };

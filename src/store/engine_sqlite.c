@@ -426,6 +426,7 @@ static const fq_engine_ops ops = {
     .reader_scan = sqlite_reader_scan,
     .reader_head = sqlite_reader_head,
     .backup = sqlite_backup,
+    .examine = sqlite_examine,
     .stamp = stamp,
     .close = close_engine,
 };

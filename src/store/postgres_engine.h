@@ -63,3 +63,6 @@ fq_err postgres_backup(fq_engine *engine, const char *to_path);
 
 // Idempotency records age (postgres_forget.c).
 fq_err postgres_forget(fq_engine *engine, int64_t before_ms, uint32_t count_max, bool *out_more);
+
+// Is the database sound? (postgres_examine.c)
+fq_err postgres_examine(fq_engine *engine, fq_store_health *out);

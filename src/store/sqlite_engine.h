@@ -73,3 +73,6 @@ fq_err sqlite_forget(fq_engine *engine, int64_t before_ms, uint32_t count_max, b
 
 // sqlite_backup.c
 fq_err sqlite_backup(fq_engine *engine, const char *to_path);
+
+// sqlite_examine.c
+fq_err sqlite_examine(fq_engine *engine, fq_store_health *out);

@@ -316,6 +316,7 @@ fq_err fq_writer_run(fq_writer *writer, fq_command *command) {
     command->done = wake_waiter;
     command->next = NULL;
     if (!fq_writer_submit(writer, command)) {
+        command->user = NULL;
         return fq_refuse(FQ_UNAVAILABLE, NULL);
     }
     pthread_mutex_lock(&waiting.lock);
@@ -323,6 +324,7 @@ fq_err fq_writer_run(fq_writer *writer, fq_command *command) {
         pthread_cond_wait(&waiting.wake, &waiting.lock);
     }
     pthread_mutex_unlock(&waiting.lock);
+    command->user = NULL;
     return command->outcome;
 }
 

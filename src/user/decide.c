@@ -24,7 +24,7 @@ static fq_err check_found(const fq_command *command, const user_row *user) {
 static void tell_change(fq_batch *batch, fq_command *command, user_row *user, fq_user_event event) {
     user->updated_ms = fq_batch_now_ms(batch);
     user->version++;
-    fq_tell(batch, command, event, user->id.v, user->version, &user->row);
+    fq_tell(batch, command, (uint16_t)event, user->id.v, user->version, &user->row);
 }
 
 // --- what is told of a user ---

@@ -42,14 +42,13 @@ static void wire(sim_process *process) {
     process->engine = sim_engine_make(process->is_order ? world->order_db : world->payment_db, process,
                                       (uint32_t)(process->slot % 2));
     process->staged_end = &process->staged;
-    // What waits for facts, and who borrows a reader, is told by what stands in the place of the stage and the pool.
-    process->order_state.stage = process->payment_state.stage = (fq_fact_stage *)process;
+    // The stage for facts and the pool of readers are told by what stands in their place.
     process->service = (fq_service){
         .kind = process->is_order ? &fq_order_service : &fq_payment_service,
         .engine = &process->engine->base,
         .readers = (fq_reader_pool *)process->engine,
         .peers = &process->peers,
-        .state = process->is_order ? (void *)&process->order_state : (void *)&process->payment_state,
+        .facts = (fq_fact_stage *)process,
     };
 }
 
@@ -117,7 +116,7 @@ bool sim_process_write(sim_process *process) {
     process->running = true;
     process->world->depth++;
     if (setjmp(process->crash) == 0) {
-        fq_writer_run_once(process->service.writer);
+        process->handled = fq_writer_run_once(process->service.writer);
     }
     process->world->depth--;
     process->running = false;
@@ -128,10 +127,8 @@ static void resolve(sim_process *process) {
     fq_command *list = process->staged;
     process->staged = NULL;
     process->staged_end = &process->staged;
-    if (list && process->is_order) {
-        order_resolve(&process->service, list);
-    } else if (list) {
-        payment_resolve(&process->service, list);
+    if (list) {
+        process->service.kind->resolve(&process->service, list);
     }
 }
 
@@ -148,7 +145,7 @@ void sim_process_move(sim_process *process) {
     }
 }
 
-void sim_process_move_all(sim_process *process) {
+void sim_process_finish(sim_process *process) {
     for (size_t rule = 0; process->alive && rule < process->service.kind->follow_count; rule++) {
         sim_process_route(process);
         while (sim_follow_once(process->follows, rule)) {
@@ -157,6 +154,10 @@ void sim_process_move_all(sim_process *process) {
     sim_process_route(process);
     sim_timers_once(process->timers);
     resolve(process);
+    do {
+        sim_process_write(process);
+        resolve(process);
+    } while (process->handled > 0);
 }
 
 sim_process *sim_process_pick(sim_world *world, bool is_order) {
@@ -248,7 +249,7 @@ fq_err sim_at(sim_process *process, sim_point point) {
         return FQ_OK;
     }
     sim_world *world = process->world;
-    if (point <= SIM_AT_SAVE && world->depth < DEPTH_MAX && sim_fault(world, world->nest_one_in)) {
+    if (point <= SIM_AT_SAVE && !process->engine->holds_head && world->depth < DEPTH_MAX && sim_fault(world, world->nest_one_in)) {
         interleave(process);
     }
     if (point == SIM_AT_HEAD && world->mutant == SIM_MUTANT_early_reply) {

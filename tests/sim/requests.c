@@ -157,7 +157,7 @@ static const fq_json *body_of(fq_arena *arena, const fq_command_kind *kind, cons
 }
 
 fq_command *sim_command_make(sim_world *world, sim_call *call) {
-    const sim_intent *intent = call->intent;
+    sim_intent *intent = call->intent;
     const fq_command base = {.arena = &call->arena, .by = intent->by, .units = 1};
     fq_command *command = make_one(world, &call->arena, intent, base);
     const fq_str key = fq_arena_printf(&call->arena, "key-%u", intent->key);
@@ -165,6 +165,8 @@ fq_command *sim_command_make(sim_world *world, sim_call *call) {
                                           (unsigned long long)(intent->items[0].order ^ intent->items[0].payment));
     command->request = fq_request_mark_of(&call->arena, command->kind, intent->by.root.v, key, FQ_STR("POST"), target,
                                           body_of(&call->arena, command->kind, intent));
+    intent->hash_high = command->request.hash_high;
+    intent->hash_low = command->request.hash_low;
     return command;
 }
 

@@ -83,6 +83,7 @@ typedef struct {
     sim_kind kind;
     fq_caller by;
     uint32_t key;  // of idempotency; two intents may share one
+    uint64_t hash_high, hash_low;  // of it, once asked
     sim_item items[SIM_ITEMS_MAX];
     size_t count;
     bool atomic, poison;
@@ -141,10 +142,9 @@ struct sim_process {
     fq_service service;
     fq_peers peers;
     sim_engine *engine;
-    order_state order_state;
-    payment_state payment_state;
     jmp_buf crash;
     bool alive, running;
+    size_t handled;  // commands, by the last batch
     int64_t clock_error_ms;
     sim_call *calls;
     fq_command *staged, **staged_end;  // in the fact stage
@@ -220,7 +220,8 @@ void sim_process_free(sim_process *process);
 bool sim_process_write(sim_process *process);
 // Its fact stage, a follower or its timers, whichever has its turn.
 void sim_process_move(sim_process *process);
-void sim_process_move_all(sim_process *process);
+// All of these, and everything that waits for its writer; for when there are no faults.
+void sim_process_finish(sim_process *process);
 _Noreturn void sim_process_crash(sim_process *process, const char *where);
 // A process of that service that can be called now, or NULL.
 sim_process *sim_process_pick(sim_world *world, bool is_order);

@@ -166,7 +166,7 @@ static sim_mutant mutant_of(const sim_engine *engine) {
 
 static void rollback(fq_engine *base) {
     sim_engine *engine = of(base);
-    engine->begun = false;
+    engine->begun = engine->holds_head = false;
     engine->late = FQ_OK;
     engine->seen.count = engine->writes.count = 0;
 }
@@ -274,6 +274,7 @@ static fq_err head_lock(fq_engine *base, fq_head *out) {
         engine->process->world->conflicts++;
         return fq_refuse(FQ_STORE_CONFLICT, NULL);
     }
+    engine->holds_head = true;
     *out = engine->db->head;
     out->epoch = engine->epoch;
     return FQ_OK;

@@ -51,7 +51,7 @@ typedef struct {
     struct sim_process *process;
     uint32_t writer;
     uint64_t epoch;
-    bool begun;
+    bool begun, holds_head;  // others wait for the head
     fq_err late;  // an error that a later call of the transaction tells
     sim_cells seen, writes;
 } sim_engine;

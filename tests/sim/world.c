@@ -124,7 +124,7 @@ static void move_clock(sim_world *world) {
 
 static void change_user(sim_world *world) {
     sim_user *user = &world->users[sim_below(world, SIM_USERS)];
-    user->status = user->status == FQ_USER_IS_ACTIVE && sim_chance(world, 2) ? FQ_USER_IS_FROZEN : FQ_USER_IS_ACTIVE;
+    user->status = user->status == FQ_USER_IS_ACTIVE && sim_chance(world, 4) ? FQ_USER_IS_FROZEN : FQ_USER_IS_ACTIVE;
     sim_tell_user(world, user);
 }
 
@@ -186,8 +186,7 @@ static void round_of_all(sim_world *world) {
     }
     for (size_t i = 0; i < SIM_SLOTS; i++) {
         if (world->slots[i] && world->slots[i]->alive) {
-            sim_process_move_all(world->slots[i]);
-            sim_process_write(world->slots[i]);
+            sim_process_finish(world->slots[i]);
         }
     }
 }
@@ -195,6 +194,13 @@ static void round_of_all(sim_world *world) {
 void sim_world_settle(sim_world *world) {
     world->faults = false;
     sim_trace(world, "no more faults");
+    bury(world);
+    for (size_t i = 0; i < SIM_SLOTS; i++) {
+        if (world->slots[i]) {
+            sim_process_free(world->slots[i]);  // all start anew, with what is durable
+            world->slots[i] = NULL;
+        }
+    }
     for (int round = 0; round < SETTLE_ROUNDS; round++) {
         if (round == SETTLE_ROUNDS / 2) {
             world->wall_ms += 60 * (int64_t)DAY_MS;  // everything that lapses has lapsed

@@ -2,6 +2,8 @@
 // again.
 #include "world.h"
 
+#include "service/worker.h"
+
 // --- down the refusals: each line mends the fault of the one before ---
 
 static void knows_users(batch_world *world, payment_pay *pay) {

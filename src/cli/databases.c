@@ -1,0 +1,96 @@
+// Databases on the command line.
+#include "cli/databases.h"
+
+#include "cli/output.h"
+
+unsigned cli_services(cli_call *call) {
+    const char *list = call->config.settings.server_services;
+    const unsigned services = fq_house_services(list);
+    if (!services) {
+        cli_complain(call, "server.services wants user, order, payment, by comma, each once: {0}",
+                     "server.services 应为以逗号分隔、各出现一次的 user、order、payment：{0}", list,
+                     NULL);
+    }
+    return services;
+}
+
+// --- verifying ---
+
+static void show(void *context, uint64_t done, uint64_t total) {
+    cli_progress_at(context, done, total);
+}
+
+fq_err cli_verify_database(cli_call *call, fq_engine *engine, cli_verified *out) {
+    cli_progress progress;
+    const char *label =
+        fq_arena_printf(&call->arena, call->language == FQ_CHINESE ? "核对 %s" : "Verifying %s",
+                        engine->schema->service)
+            .at;
+    cli_progress_begin(&progress, call, label);
+    const fq_ledger_watch watch = {.at = show, .context = &progress};
+    const fq_err err = fq_ledger_verify(engine, &watch, &out->summary, &out->fault);
+    cli_progress_end(&progress);
+    return err;
+}
+
+static const char *const codes[] = {[FQ_LEDGER_SOUND] = "",
+#define X(name, english, chinese) [FQ_LEDGER_##name] = #name,
+                                    FQ_LEDGER_FAULTS(X)
+#undef X
+};
+
+static void put_fault(cli_call *call, fq_json_writer *out, const fq_ledger_fault *fault) {
+    char sentence[FQ_LEDGER_FAULT_TEXT_MAX];
+    fq_ledger_fault_text(fault, call->language, sentence);
+    char *code = fq_arena_text(&call->arena, fq_str_of(codes[fault->kind]));
+    for (char *at = code; *at; at++) {
+        *at = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
+    }
+    fq_json_object_begin(out, "fault");
+    fq_json_put_literal(out, "code", code);
+    fq_json_put_u64(out, "batch", fault->batch);
+    if (fault->position) {
+        fq_json_put_u64(out, "position", fault->position);
+    }
+    fq_json_put_id(out, "account", FQ_ID_account, fault->account);
+    fq_json_put_literal(out, "detail", sentence);
+    fq_json_object_end(out);
+}
+
+void cli_put_verified(cli_call *call, fq_json_writer *out, const cli_verified *verified) {
+    const fq_ledger_summary *summary = &verified->summary;
+    fq_json_object_begin(out, NULL);
+    fq_json_put_literal(out, "service", fq_service_name_of(verified->number));
+    fq_json_put_bool(out, "valid", verified->fault.kind == FQ_LEDGER_SOUND);
+    fq_json_put_u64(out, "batches", summary->batches);
+    fq_json_put_u64(out, "events", summary->events);
+    fq_json_put_u64(out, "transfers", summary->transfers);
+    fq_json_put_u64(out, "accounts", summary->accounts);
+    if (verified->fault.kind == FQ_LEDGER_SOUND) {
+        fq_json_put_null(out, "fault");
+    } else {
+        put_fault(call, out, &verified->fault);
+    }
+    fq_json_object_end(out);
+}
+
+void cli_print_verified(cli_call *call, const cli_verified *verified) {
+    const bool chinese = call->language == FQ_CHINESE;
+    const bool sound = verified->fault.kind == FQ_LEDGER_SOUND;
+    const fq_ledger_summary *summary = &verified->summary;
+    char sentence[FQ_LEDGER_FAULT_TEXT_MAX];
+    fprintf(call->out, "%-8s %s%s%s", fq_service_name_of(verified->number),
+            cli_escape(call->colour, sound ? CLI_GREEN : CLI_RED),
+            sound ? (chinese ? "正确" : "right") : (chinese ? "有误" : "WRONG"),
+            cli_escape(call->colour, CLI_PLAIN));
+    if (!sound) {
+        fq_ledger_fault_text(&verified->fault, call->language, sentence);
+        fprintf(call->out, "  %s\n", sentence);
+    } else {
+        fprintf(call->out,
+                chinese ? "  批次 %llu，事件 %llu，转账 %llu，账户 %llu\n"
+                        : "  %llu batches, %llu events, %llu transfers, %llu accounts\n",
+                (unsigned long long)summary->batches, (unsigned long long)summary->events,
+                (unsigned long long)summary->transfers, (unsigned long long)summary->accounts);
+    }
+}

@@ -1,0 +1,26 @@
+// What the commands about databases share: which there are, and verifying one with a progress bar.
+// For inside the cli room.
+#pragma once
+
+#include "base/json_writer.h"
+#include "cli/command.h"
+#include "house/databases.h"
+
+// The services to look at: those of server.services. 0, with a complaint, when that is not
+// well-formed.
+unsigned cli_services(cli_call *call);
+
+// What verifying one database found.
+typedef struct {
+    fq_service_number number;
+    fq_ledger_summary summary;
+    fq_ledger_fault fault;
+} cli_verified;
+
+// Verifies one database; shows a bar meanwhile.
+FQ_MUST_USE fq_err cli_verify_database(cli_call *call, fq_engine *engine, cli_verified *out);
+
+// One object of JSON: {"service", "valid", "batches", …, "fault": {"code", "batch", …} or null}.
+void cli_put_verified(cli_call *call, fq_json_writer *out, const cli_verified *verified);
+// One line for people, in red where there is a fault.
+void cli_print_verified(cli_call *call, const cli_verified *verified);
