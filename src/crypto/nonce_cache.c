@@ -193,7 +193,8 @@ static bool resize(shard *table, unsigned bits, int64_t now_s) {
 static void sweep(shard *table, int64_t now_s) {
     const size_t count = (size_t)1 << table->bucket_bits;
     const int64_t idle_s = now_s > table->last_s ? now_s - table->last_s : 0;
-    size_t todo = 1 + count * (size_t)idle_s / SWEEP_S;
+    // Once round is enough, however long nobody called (the first call comes after a long time).
+    size_t todo = 1 + count * (size_t)(idle_s < SWEEP_S ? idle_s : SWEEP_S) / SWEEP_S;
     for (; todo > 0; todo--) {
         bucket *in = &table->buckets[table->sweep_at];
         for (size_t i = 0; i < BUCKET_SLOTS; i++) {

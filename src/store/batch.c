@@ -274,3 +274,15 @@ void fq_batch_in_state(fq_batch *batch, const fq_table *const *tables, size_t ta
         sort_by_key(&out_by_table[i]);
     }
 }
+
+bool fq_batch_is_changed(const fq_batch *batch) {
+    for (size_t i = 0; i < batch->set_count; i++) {
+        for (size_t j = 0; j < batch->sets[i].rows.count; j++) {
+            const fq_row_state state = batch->sets[i].rows.rows[j]->state;
+            if (state != FQ_ROW_ABSENT && state != FQ_ROW_LOADED) {
+                return true;
+            }
+        }
+    }
+    return batch->journals[FQ_JOURNAL_EVENT].count > 0;
+}

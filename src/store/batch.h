@@ -54,5 +54,7 @@ void fq_batch_wanted(fq_batch *batch, const fq_table *const *tables, size_t tabl
 // For the writer: rows in `state`, by table and in key order.
 void fq_batch_in_state(fq_batch *batch, const fq_table *const *tables, size_t table_count,
                        fq_row_state state, fq_row_list *out_by_table);
+// Is there anything to save?
+bool fq_batch_is_changed(const fq_batch *batch);
 fq_row_list *fq_batch_journal(fq_batch *batch, fq_journal journal);
 fq_arena *fq_batch_arena(fq_batch *batch);

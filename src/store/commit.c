@@ -296,20 +296,6 @@ static fq_err save_and_commit(fq_commit *commit, fq_batch *batch, fq_command *li
 
 // --- one try, and what follows a failure ---
 
-static bool wrote_something(fq_batch *batch, const fq_schema *schema) {
-    fq_row_list rows[TABLES_MAX];
-    static const fq_row_state states[] = {FQ_ROW_NEW, FQ_ROW_CHANGED, FQ_ROW_GONE};
-    for (size_t s = 0; s < 3; s++) {
-        fq_batch_in_state(batch, schema->tables, schema->table_count, states[s], rows);
-        for (size_t i = 0; i < schema->table_count; i++) {
-            if (rows[i].count > 0) {
-                return true;
-            }
-        }
-    }
-    return fq_batch_journal(batch, FQ_JOURNAL_EVENT)->count > 0;
-}
-
 static fq_err try_once(fq_commit *commit, int64_t now_ms, fq_command **list,
                        fq_command **out_deferred, uint64_t batch_id, fq_head *out_head,
                        fq_writer_sample *sample) {
@@ -326,7 +312,7 @@ static fq_err try_once(fq_commit *commit, int64_t now_ms, fq_command **list,
     sample->step_ns[FQ_STEP_LOAD] += loaded_ns - begun_ns;
     *out_deferred = decide(batch, list);
     sample->step_ns[FQ_STEP_DECIDE] += fq_monotonic_ns() - loaded_ns;
-    if (commit->clock_move_ms == 0 && !wrote_something(batch, commit->engine->schema)) {
+    if (commit->clock_move_ms == 0 && !fq_batch_is_changed(batch)) {
         ops->rollback(commit->engine);
         *out_head = commit->head;
         return FQ_OK;
