@@ -358,9 +358,20 @@ static fq_err decode(const decoding *d, const fq_fields *fields, const fq_json *
     return fault;
 }
 
+// Something else stands where an object should: as the whole, or where `path` points to.
+static fq_err refuse_other(fq_arena *arena, const char *path) {
+    if (!path) {
+        return fq_refuse_reason(FQ_MALFORMED_JSON, NULL, "the top level must be an object", 0);
+    }
+    const char *param = fq_arena_text(arena, (fq_str){path, strlen(path) - 1});
+    return fq_refuse_reason(FQ_INVALID_FIELD, param, "must be an object", 0);
+}
+
 fq_err fq_fields_decode(fq_arena *arena, const fq_fields *fields, const fq_json *object,
                         const char *path, void *out) {
-    FQ_ASSERT(!object || object->type == FQ_JSON_OBJECT);
+    if (object && object->type != FQ_JSON_OBJECT) {
+        return refuse_other(arena, path);
+    }
     return decode(&(decoding){.arena = arena, .path = path}, fields, object, out);
 }
 

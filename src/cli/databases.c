@@ -3,6 +3,8 @@
 
 #include "cli/output.h"
 
+#include <unistd.h>
+
 unsigned cli_services(cli_call *call) {
     const char *list = call->config.settings.server_services;
     const unsigned services = fq_house_services(list);
@@ -12,6 +14,45 @@ unsigned cli_services(cli_call *call) {
                      NULL);
     }
     return services;
+}
+
+static bool is_there(cli_call *call, fq_service_number number) {
+    const char *where = fq_house_where(&call->config.settings, number);
+    const fq_str path =
+        fq_arena_printf(&call->arena, "%s/%s.db", where, fq_service_name_of(number));
+    return fq_where_is_url(where) || access(path.at, R_OK) == 0;
+}
+
+static void complain_missing(cli_call *call, fq_service_number number) {
+    cli_complain(call, "there is no {1} database in {0}", "{0} 中没有 {1} 数据库",
+                 fq_house_where(&call->config.settings, number), fq_service_name_of(number));
+}
+
+bool cli_expect_database(cli_call *call, fq_service_number number) {
+    const bool there = is_there(call, number);
+    if (!there) {
+        complain_missing(call, number);
+    }
+    return there;
+}
+
+unsigned cli_services_there(cli_call *call, cli_exit *out_code) {
+    const unsigned asked = cli_services(call);
+    const bool chosen = strcmp(call->config.origin[FQ_SETTING_server_services], "default") != 0;
+    unsigned there = 0;
+    fq_service_number missing = FQ_SERVICE_USER;
+    for (fq_service_number number = FQ_SERVICE_USER; number < FQ_SERVICE_NUMBERS; number++) {
+        if (asked & 1u << number) {
+            there |= is_there(call, number) ? 1u << number : 0;
+            missing = there & 1u << number ? missing : number;
+        }
+    }
+    *out_code = asked ? CLI_UNREACHABLE : CLI_USAGE;
+    if (asked && (!there || (chosen && there != asked))) {
+        complain_missing(call, missing);
+        return 0;
+    }
+    return there;
 }
 
 // --- verifying ---

@@ -9,6 +9,14 @@
 // The services to look at: those of server.services. 0, with a complaint, when that is not
 // well-formed.
 unsigned cli_services(cli_call *call);
+// Of those the ones whose databases are there, since each service may have a folder of its own; all
+// of them where server.services was set. 0, with a complaint, when one that is asked for, or every
+// one, is missing; `*out_code` then says how to exit.
+unsigned cli_services_there(cli_call *call, cli_exit *out_code);
+
+// Is that service's database there? Complains when not: a misspelt --data must not make new data. Of
+// a PostgreSQL URL always true; opening tells.
+FQ_MUST_USE bool cli_expect_database(cli_call *call, fq_service_number number);
 
 // What verifying one database found.
 typedef struct {

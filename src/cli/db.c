@@ -21,10 +21,9 @@ static const fq_service_number followers_first[] = {FQ_SERVICE_ORDER, FQ_SERVICE
                                                     FQ_SERVICE_USER};
 
 // Prints {"databases": […]} for programs; for people each job prints its own line.
-static cli_exit for_each(cli_call *call, database_job *job, void *context) {
+static cli_exit for_each(cli_call *call, unsigned services, database_job *job, void *context) {
     fq_buffer json __attribute__((cleanup(fq_buffer_free)));
-    const unsigned services = cli_services(call);
-    cli_exit code = services ? CLI_DONE : CLI_USAGE;
+    cli_exit code = CLI_DONE;
     fq_buffer_init(&json, JSON_BYTES_MAX);
     fq_json_writer writer = fq_json_writer_on(&json);
     fq_json_object_begin(&writer, NULL);
@@ -77,7 +76,8 @@ static cli_exit migrate_one(cli_call *call, fq_service_number number, fq_json_wr
 
 static cli_exit migrate(cli_call *call) {
     cli_prepare_data_command();
-    return for_each(call, migrate_one, NULL);
+    const unsigned services = cli_services(call);
+    return services ? for_each(call, services, migrate_one, NULL) : CLI_USAGE;
 }
 
 // --- check ---
@@ -130,9 +130,6 @@ static cli_exit check_one(cli_call *call, fq_service_number number, fq_json_writ
     fq_engine *engine __attribute__((cleanup(fq_database_close))) = NULL;
     fq_store_health health;
     fq_str mode;
-    if (!cli_data_is_there(call, number)) {
-        return CLI_UNREACHABLE;
-    }
     const fq_err err = fq_database_open(&call->config.settings, where_of(call, number), number,
                                         FQ_DATABASE_READ, &engine);
     if (err.code) {
@@ -150,8 +147,10 @@ static cli_exit check_one(cli_call *call, fq_service_number number, fq_json_writ
 }
 
 static cli_exit check(cli_call *call) {
+    cli_exit code;
     cli_prepare_data_command();
-    return for_each(call, check_one, NULL);
+    const unsigned services = cli_services_there(call, &code);
+    return services ? for_each(call, services, check_one, NULL) : code;
 }
 
 // --- backup ---
@@ -190,9 +189,6 @@ static cli_exit backup_one(cli_call *call, fq_service_number number, fq_json_wri
     fq_engine *engine __attribute__((cleanup(fq_database_close))) = NULL;
     const char *folder = context, *where = where_of(call, number), *path;
     const bool is_url = fq_where_is_url(where);
-    if (!cli_data_is_there(call, number)) {
-        return CLI_UNREACHABLE;
-    }
     fq_err err = fq_database_open(&call->config.settings, where, number, FQ_DATABASE_READ, &engine);
     if (!err.code) {
         err = fq_database_backup(engine, folder, is_url, &call->arena, &path);
@@ -215,14 +211,19 @@ static cli_exit backup_one(cli_call *call, fq_service_number number, fq_json_wri
 }
 
 static cli_exit backup(cli_call *call) {
-    const char *folder = call->arguments[0];
+    const char *folder = cli_text(call, "to");
+    cli_exit code;
     cli_prepare_data_command();
+    const unsigned services = cli_services_there(call, &code);
+    if (!services) {
+        return code;
+    }
     if (mkdir(folder, 0700) != 0) {
         cli_complain(call, "{0} cannot be made, and must be new: {1}",
                      "无法创建 {0}（必须是新目录）：{1}", folder, strerror(errno));
         return CLI_UNREACHABLE;
     }
-    const cli_exit code = for_each(call, backup_one, (void *)(uintptr_t)folder);
+    code = for_each(call, services, backup_one, (void *)(uintptr_t)folder);
     if (code == CLI_DONE) {
         fputs(call->language == FQ_CHINESE
                   ? "备份完成。主密钥不在其中：请另行妥善保管，缺少它无法读取个人信息。\n"
@@ -240,8 +241,11 @@ static const cli_flag flags[] = {
     {.name = NULL},
 };
 
-static const cli_argument backup_arguments[] = {
-    {.name = "TO",
+static const cli_flag backup_flags[] = {
+    CLI_DATA_FLAG,
+    {.name = "to",
+     .kind = CLI_FOLDER,
+     .value = "FOLDER",
      .required = true,
      .help = {"A folder that is not there yet.", "尚不存在的目录。"}},
     {.name = NULL},
@@ -292,10 +296,10 @@ const cli_command cli_db_backup = {
          "PostgreSQL's are pg_dump archives.",
          "可在服务器运行时使用；每份备份是其数据库的一个一致状态。SQLite 备份会按 feiqian ledger verify 核对，"
          "放入 master.key 后即可作为数据目录启动。PostgreSQL 备份为 pg_dump 归档。"},
-    .flags = flags,
-    .arguments = backup_arguments,
-    .examples = {{"feiqian db backup --data ./var /backup/monday", {"Every night", "每晚备份"}},
-                 {"feiqian db backup --data postgresql://pay@db/feiqian /backup/monday",
+    .flags = backup_flags,
+    .examples = {{"feiqian db backup --data ./var --to /backup/monday",
+                  {"Every night", "每晚备份"}},
+                 {"feiqian db backup --data postgresql://pay@db/feiqian --to /backup/monday",
                   {"By pg_dump", "使用 pg_dump"}}},
     .settings = CLI_WITH_SETTINGS,
     .run = backup,

@@ -8,6 +8,7 @@
 #include "cli/operate.h"
 #include "crypto/digest.h"
 #include "crypto/message_signature.h"
+#include "house/house.h"
 #include "http/client.h"
 #include "user/keys.h"
 

@@ -2,6 +2,7 @@
 // server and without one; what a key may do is the user service's affair.
 #include "base/clock.h"
 #include "base/json_writer.h"
+#include "cli/databases.h"
 #include "cli/key_file.h"
 #include "cli/operate.h"
 #include "cli/output.h"
@@ -21,8 +22,9 @@ static void print_text(cli_call *call, fq_str text) {
 // A misspelt --data makes no new data but by `keys create`, which may come before the first start.
 static cli_exit ask_about_data(cli_call *call, fq_str request, fq_str *out_text,
                                const fq_json **out_done) {
-    return cli_data_is_there(call, FQ_SERVICE_USER) ? cli_operate(call, request, out_text, out_done)
-                                                    : CLI_UNREACHABLE;
+    return cli_expect_database(call, FQ_SERVICE_USER)
+               ? cli_operate(call, request, out_text, out_done)
+               : CLI_UNREACHABLE;
 }
 
 static fq_json_writer begin_request(fq_buffer *out, const char *operation) {

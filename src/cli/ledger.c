@@ -10,9 +10,6 @@ static cli_exit verify_one(cli_call *call, fq_service_number number, cli_verifie
     fq_engine *engine __attribute__((cleanup(fq_database_close))) = NULL;
     const fq_settings *settings = &call->config.settings;
     *out = (cli_verified){.number = number};
-    if (!cli_data_is_there(call, number)) {
-        return CLI_UNREACHABLE;
-    }
     fq_err err = fq_database_open(settings, fq_house_where(settings, number), number,
                                   FQ_DATABASE_READ, &engine);
     if (!err.code) {
@@ -43,12 +40,13 @@ static void print_json(cli_call *call, const cli_verified *verified, size_t coun
 static cli_exit verify(cli_call *call) {
     cli_verified verified[FQ_SERVICE_NUMBERS];
     size_t count = 0;
-    cli_exit code = CLI_DONE;
+    cli_exit code;
     cli_prepare_data_command();
-    const unsigned services = cli_services(call);
+    const unsigned services = cli_services_there(call, &code);
     if (!services) {
-        return CLI_USAGE;
+        return code;
     }
+    code = CLI_DONE;
     for (fq_service_number number = FQ_SERVICE_USER; number < FQ_SERVICE_NUMBERS; number++) {
         if (services & 1u << number) {
             const cli_exit one = verify_one(call, number, &verified[count]);

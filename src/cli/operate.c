@@ -7,7 +7,6 @@
 #include "house/control.h"
 #include "house/operations.h"
 
-#include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,20 +17,6 @@ void cli_prepare_data_command(void) {
     fq_log_configure(STDERR_FILENO, FQ_LOG_WARN, FQ_LOG_PLAIN);
     fq_crypto_init();
     umask(077);
-}
-
-bool cli_data_is_there(cli_call *call, fq_service_number number) {
-    static const char *const names[FQ_SERVICE_NUMBERS] = {"", "user", "order", "payment"};
-    const char *where = fq_house_where(&call->config.settings, number);
-    if (fq_str_starts(fq_str_of(where), FQ_STR("postgres"))) {
-        return true;
-    }
-    const char *path = fq_arena_printf(&call->arena, "%s/%s.db", where, names[number]).at;
-    const bool there = access(path, R_OK) == 0;
-    if (!there) {
-        cli_complain(call, "{0} cannot be read: {1}", "无法读取 {0}：{1}", path, strerror(errno));
-    }
-    return there;
 }
 
 // No server runs: this process is the one that has the data open, for as long as this takes.
@@ -51,7 +36,11 @@ static fq_err operate_here(cli_call *call, fq_str request, fq_str *out_answer) {
     return err;
 }
 
+// What is not there (a key: 401, a user: 404) is an answer too: no.
 static cli_exit exit_of(int status) {
+    if (status == 401 || status == 404) {
+        return CLI_NO;
+    }
     return status == 400 ? CLI_USAGE : status >= 500 ? CLI_UNREACHABLE : CLI_REFUSED;
 }
 

@@ -4,7 +4,6 @@
 
 #include "base/json.h"
 #include "cli/command.h"
-#include "house/house.h"
 
 // The flag of every command that opens data.
 #define CLI_DATA_FLAG                                                                           \
@@ -17,10 +16,6 @@
 
 // Sets up what every command that opens data needs: the log, for people and only what went wrong.
 void cli_prepare_data_command(void);
-
-// Is there a database of that service where the settings say? Complains when not: a misspelt --data
-// must not make a new one. Of a PostgreSQL URL it is always true; opening tells.
-FQ_MUST_USE bool cli_data_is_there(cli_call *call, fq_service_number number);
 
 // Carries out `request` (house/operations.h) on the user service's data. `out_text` is the text of
 // "done", `out_done` the same read; both live in the call's arena. Complains and returns how to

@@ -89,29 +89,28 @@ static const fq_field line_rows[] = {
 static const fq_fields line_fields = FQ_FIELDS(line_rows, line);
 
 // The lines must come to the order's amount; they are kept as canonical JSON.
-static fq_err decode_items(fq_call *call, const char *path, order_create *create) {
+static fq_err decode_items(fq_call *call, order_create *create) {
     const fq_json *items = create->items_given;
-    const char *param = fq_arena_printf(call->arena, "%sitems", path ? path : "").at;
     int64_t sum_minor = 0;
     if (!items) {
         return FQ_OK;
     }
     if (items->type != FQ_JSON_ARRAY || items->count == 0 || items->count > LINES_MAX) {
-        return fq_refuse_text(FQ_INVALID_FIELD, param, "a list of 1 to 100 items");
+        return fq_refuse_text(FQ_INVALID_FIELD, "items", "a list of 1 to 100 items");
     }
     size_t index = 0;
     for (const fq_json *item = items->first; item; item = item->next, index++) {
         line at = {0};
         int64_t line_minor;
-        const char *item_path = fq_arena_printf(call->arena, "%s[%zu].", param, index).at;
+        const char *item_path = fq_arena_printf(call->arena, "items[%zu].", index).at;
         FQ_TRY(fq_fields_decode(call->arena, &line_fields, item, item_path, &at));
         if (!fq_mul(at.quantity, at.unit_minor, &line_minor) ||
             !fq_add(sum_minor, line_minor, &sum_minor)) {
-            return fq_refuse_text(FQ_INVALID_FIELD, param, "their sum is too large");
+            return fq_refuse_text(FQ_INVALID_FIELD, "items", "their sum is too large");
         }
     }
     if (sum_minor != create->amount_minor) {
-        return fq_refuse_text(FQ_INVALID_FIELD, param, "their sum must be the order's amount");
+        return fq_refuse_text(FQ_INVALID_FIELD, "items", "their sum must be the order's amount");
     }
     fq_buffer text;
     fq_buffer_init(&text, 1 << 18);
@@ -127,14 +126,11 @@ static bool is_web_url(fq_str url) {
     return scheme && url.len > sizeof("https://");
 }
 
-static fq_err decode_one(fq_call *call, const fq_json *object, const char *path,
-                         order_create *create) {
-    FQ_TRY(fq_fields_decode(call->arena, &create_fields, object, path, create));
-    FQ_TRY(decode_items(call, path, create));
+static fq_err decode_one(fq_call *call, const fq_json *object, order_create *create) {
+    FQ_TRY(fq_fields_decode(call->arena, &create_fields, object, NULL, create));
+    FQ_TRY(decode_items(call, create));
     if (create->return_url.len > 0 && !is_web_url(create->return_url)) {
-        return fq_refuse_text(FQ_INVALID_FIELD,
-                              fq_arena_printf(call->arena, "%sreturn_url", path ? path : "").at,
-                              "an http or https URL");
+        return fq_refuse_text(FQ_INVALID_FIELD, "return_url", "an http or https URL");
     }
     create->expires_in_ms = create->expires_given == FQ_GIVEN
                                 ? create->expires_in_s * 1000
@@ -144,7 +140,7 @@ static fq_err decode_one(fq_call *call, const fq_json *object, const char *path,
 
 fq_err order_decode_create(fq_call *call, fq_command *command) {
     FQ_TRY(fq_call_query(call, &no_fields, NULL));
-    return decode_one(call, call->body, NULL, (order_create *)command);
+    return decode_one(call, call->body, (order_create *)command);
 }
 
 typedef struct {
@@ -172,17 +168,14 @@ fq_err order_decode_bulk(fq_call *call, fq_command *command) {
     }
     bulk->atomic = body.atomic;
     bulk->items = FQ_NEW_ARRAY(call->arena, order_bulk_item, body.orders->count);
-    fq_err fault = FQ_OK;
-    for (const fq_json *item = body.orders->first; item; item = item->next) {
+    for (const fq_json *item = body.orders->first; item; item = item->next, bulk->count++) {
         order_create *create = &bulk->items[bulk->count].order;
         create->base = *command;
         create->base.kind = &order_create_kind;
-        const char *path = fq_arena_printf(call->arena, "orders[%zu].", bulk->count).at;
-        fault = fq_fault_first(fault, decode_one(call, item, path, create));
-        bulk->count++;
+        bulk->items[bulk->count].fault = decode_one(call, item, create);
     }
     command->units = (uint32_t)bulk->count;
-    return fault;
+    return FQ_OK;
 }
 
 fq_err order_decode_cancel(fq_call *call, fq_command *command) {

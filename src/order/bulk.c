@@ -6,7 +6,9 @@
 static bool want(fq_command *command, fq_batch *batch, int round) {
     order_bulk *bulk = (order_bulk *)command;
     for (size_t i = 0; i < bulk->count; i++) {
-        order_want_create(&bulk->items[i].order.base, batch, round);
+        if (!bulk->items[i].fault.code) {
+            order_want_create(&bulk->items[i].order.base, batch, round);
+        }
     }
     return false;
 }
@@ -19,7 +21,7 @@ static fq_err decide(fq_command *command, fq_batch *batch) {
     fq_batch_mark(batch);
     for (size_t i = 0; i < bulk->count; i++) {
         order_bulk_item *item = &bulk->items[i];
-        item->outcome = order_decide_create(&item->order, batch);
+        item->outcome = item->fault.code ? item->fault : order_decide_create(&item->order, batch);
         if (item->outcome.code == FQ_FACT_MISSING) {
             fq_batch_rewind(batch);
             return item->outcome;
@@ -71,6 +73,8 @@ static fq_err restore(fq_command *command, fq_batch *batch, const fq_row *record
             fq_kept_next(&reader, batch, &order_table, command->arena, &bulk->items[i].outcome);
         if (row) {
             memcpy(&bulk->items[i].order.shown, row, sizeof(order_row));
+        } else if (bulk->items[i].outcome.code == bulk->items[i].fault.code) {
+            bulk->items[i].outcome = bulk->items[i].fault;  // in the same words
         }
     }
     return FQ_OK;

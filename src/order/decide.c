@@ -168,6 +168,7 @@ static void follow_payment(fq_batch *batch, order_row *order, const payment_told
     if (order->status == ORDER_PENDING) {
         end_timer(batch, order);
     }
+    fq_row_touch(batch, &order->row);
     order->paid_minor = told->captured_minor;
     order->refunded_minor = told->refunded_minor;
     if (told->refunded_minor == 0) {
@@ -193,7 +194,6 @@ void order_follow_decide(fq_service *service, fq_batch *batch, const fq_event_ro
     if (event->type == FQ_GUARD_CLOSED) {
         close_by_guard(batch, order, event);
     } else {
-        fq_row_touch(batch, &order->row);
         follow_payment(batch, order, &told);
     }
 }

@@ -9,9 +9,13 @@ static size_t creates_of(fq_command *command) {
     return command->kind == &order_bulk_kind ? ((order_bulk *)command)->count : 1;
 }
 
+// NULL for an item that was refused as it was asked.
 static order_create *create_of(fq_command *command, size_t index) {
-    return command->kind == &order_bulk_kind ? &((order_bulk *)command)->items[index].order
-                                             : (order_create *)command;
+    if (command->kind != &order_bulk_kind) {
+        return (order_create *)command;
+    }
+    order_bulk_item *item = &((order_bulk *)command)->items[index];
+    return item->fault.code ? NULL : &item->order;
 }
 
 typedef struct {
@@ -38,6 +42,9 @@ static fq_err find_users(fq_service *service, fq_arena *arena, fq_command *list)
     for (fq_command *command = list; command; command = command->next) {
         for (size_t i = 0; i < creates_of(command); i++) {
             order_create *create = create_of(command, i);
+            if (!create) {
+                continue;
+            }
             at->ids[at->count] = create->payee_id.v;
             at->into[at->count++] = &create->payee_facts;
             if (create->payer_id.v) {

@@ -94,6 +94,7 @@ typedef struct {
 
 typedef struct {
     order_create order;
+    fq_err fault;  // what was wrong with the item as it was asked
     fq_err outcome;
 } order_bulk_item;
 

@@ -198,22 +198,19 @@ fq_err payment_decode_bulk(fq_call *call, fq_command *command) {
     }
     bulk->atomic = body.atomic;
     bulk->items = FQ_NEW_ARRAY(call->arena, bulk_item, body.payments->count);
-    fq_err fault = FQ_OK;
-    for (const fq_json *item = body.payments->first; item; item = item->next) {
+    for (const fq_json *item = body.payments->first; item; item = item->next, bulk->count++) {
         payment_pay *pay = &bulk->items[bulk->count].pay;
+        fq_err *fault = &bulk->items[bulk->count].fault;
         pay->base = *command;
         pay->base.kind = &payment_pay_kind;
         fill_in(call, pay);
-        const char *path = fq_arena_printf(call->arena, "payments[%zu].", bulk->count).at;
-        fq_err err = fq_fields_decode(call->arena, &payment_pay_fields, item, path, pay);
-        if (!err.code) {
-            err = check_method(pay, fq_arena_printf(call->arena, "%smethod", path).at);
+        *fault = fq_fields_decode(call->arena, &payment_pay_fields, item, NULL, pay);
+        if (!fault->code) {
+            *fault = check_method(pay, "method");
         }
-        fault = fq_fault_first(fault, err);
-        bulk->count++;
     }
     command->units = (uint32_t)bulk->count;
-    return fault;
+    return FQ_OK;
 }
 
 fq_err payment_encode_bulk(fq_call *call, const fq_command *command) {

@@ -6,7 +6,9 @@
 static bool want(fq_command *command, fq_batch *batch, int round) {
     payment_bulk *bulk = (payment_bulk *)command;
     for (size_t i = 0; i < bulk->count; i++) {
-        payment_want_pay(&bulk->items[i].pay.base, batch, round);
+        if (!bulk->items[i].fault.code) {
+            payment_want_pay(&bulk->items[i].pay.base, batch, round);
+        }
     }
     return false;
 }
@@ -28,7 +30,7 @@ fq_err payment_decide_bulk(payment_bulk *bulk, fq_batch *batch) {
     fq_batch_mark(batch);
     for (size_t i = 0; i < bulk->count; i++) {
         bulk_item *item = &bulk->items[i];
-        item->outcome = payment_decide_pay(&item->pay, batch);
+        item->outcome = item->fault.code ? item->fault : payment_decide_pay(&item->pay, batch);
         if (item->outcome.code == FQ_FACT_MISSING) {
             fq_batch_rewind(batch);
             return item->outcome;
@@ -80,6 +82,8 @@ static fq_err restore(fq_command *command, fq_batch *batch, const fq_row *record
             fq_kept_next(&reader, batch, &payment_table, command->arena, &bulk->items[i].outcome);
         if (row) {
             memcpy(&bulk->items[i].pay.shown, row, sizeof(payment_row));
+        } else if (bulk->items[i].outcome.code == bulk->items[i].fault.code) {
+            bulk->items[i].outcome = bulk->items[i].fault;  // in the same words
         }
     }
     return FQ_OK;

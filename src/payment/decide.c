@@ -106,18 +106,23 @@ static fq_err check_order(const payment_pay *pay) {
     return FQ_OK;
 }
 
-static fq_err check_payable(const payment_pay *pay, int64_t now_ms) {
-    const fq_order_facts *order = &pay->facts.order;
-    switch (guard_state(pay->guard)) {
+static fq_err check_guard(const guard_row *guard) {
+    switch (guard_state(guard)) {
+    case FQ_GUARD_OPEN:
+        return FQ_OK;
     case FQ_GUARD_PAID:
         return fq_refuse(FQ_ORDER_ALREADY_PAID, "order_id");
     case FQ_GUARD_HELD:
     case FQ_GUARD_CANCELLED:
     case FQ_GUARD_EXPIRED:
         return fq_refuse(FQ_ORDER_NOT_PAYABLE, "order_id");
-    case FQ_GUARD_OPEN:
-        break;
     }
+    return fq_refuse(FQ_INTERNAL, NULL);  // the store holds what no state is
+}
+
+static fq_err check_payable(const payment_pay *pay, int64_t now_ms) {
+    const fq_order_facts *order = &pay->facts.order;
+    FQ_TRY(check_guard(pay->guard));
     if (order->expires_ms != 0 && order->expires_ms <= now_ms) {
         return fq_refuse(FQ_ORDER_NOT_PAYABLE, "order_id");
     }
@@ -445,9 +450,9 @@ fq_err payment_decide_close_guard(guard_close *close, fq_batch *batch) {
     case FQ_GUARD_EXPIRED:
         return guard->state == (uint8_t)close->state ? FQ_OK : fq_refuse(FQ_STATE_CONFLICT, NULL);
     case FQ_GUARD_OPEN:
-        break;
+        guard_set(batch, guard, close->state);
+        tell_guard_closed(batch, &close->base, guard);
+        return FQ_OK;
     }
-    guard_set(batch, guard, close->state);
-    tell_guard_closed(batch, &close->base, guard);
-    return FQ_OK;
+    return fq_refuse(FQ_INTERNAL, NULL);  // the store holds what no state is
 }

@@ -26,7 +26,11 @@ static bool next_need(walk *at, need *out) {
         fq_command *command = at->command;
         const size_t index = at->index++;
         if (command->kind == &payment_bulk_kind && index < ((payment_bulk *)command)->count) {
-            payment_pay *pay = &((payment_bulk *)command)->items[index].pay;
+            bulk_item *item = &((payment_bulk *)command)->items[index];
+            payment_pay *pay = &item->pay;
+            if (item->fault.code) {
+                continue;
+            }
             *out = (need){&pay->facts, pay->order_id.v, pay->payer_id.v};
             return true;
         }

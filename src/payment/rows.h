@@ -157,6 +157,7 @@ typedef struct {
 
 typedef struct {
     payment_pay pay;
+    fq_err fault;  // what was wrong with the item as it was asked
     fq_err outcome;
 } bulk_item;
 

@@ -5,7 +5,9 @@
 #include "service/edge.h"
 #include "service/events.h"
 
-extern const char fq_openapi_text[], fq_openapi_end[];
+// Made of api/openapi.yaml when the program is built.
+extern const char fq_openapi_text[];
+extern const size_t fq_openapi_text_len;
 
 static fq_err answer_text(fq_call *call, const char *type, fq_str text) {
     call->exchange->status = 200;
@@ -45,7 +47,7 @@ static fq_err metrics(fq_call *call) {
 
 static fq_err openapi(fq_call *call) {
     return answer_text(call, "application/yaml",
-                       (fq_str){fq_openapi_text, (size_t)(fq_openapi_end - fq_openapi_text)});
+                       (fq_str){fq_openapi_text, fq_openapi_text_len});
 }
 
 // Where a problem's `type` leads: what the code means, in both languages.

@@ -110,20 +110,32 @@ static void delete_text(fq_buffer *sql, const fq_table *table) {
     add_key_matches(sql, table);
 }
 
+// SELECT "a", "b", "c" FROM "table" WHERE ("a", "b") > ($1, $2) AND "a" < $3 ORDER BY "a" ASC, …
+// LIMIT $4: what follows a key, up to a bound of its first column; backward the other way round.
 // The indexes are partial (without 0, "none"), so the condition is repeated for a plan made without
 // the value.
 static void scan_text(fq_buffer *sql, const fq_table *table, const fq_index *index, bool forward) {
     const column_list all = columns_of(table, true, true, true);
-    const char *key = table->columns[0].name;
+    const column_list key = columns_of(table, true, false, false);
     FQ_ADD(sql, "SELECT ");
     add_names(sql, &all, "");
-    fq_buffer_printf(sql, " FROM \"%s\" WHERE \"%s\" >= $1::bigint AND \"%s\" <= $2::bigint",
-                     table->name, key, key);
-    if (index) {
-        fq_buffer_printf(sql, " AND \"%s\" = $4::bigint AND \"%s\" <> 0", index->column,
-                         index->column);
+    fq_buffer_printf(sql, " FROM \"%s\" WHERE (", table->name);
+    add_names(sql, &key, "");
+    fq_buffer_printf(sql, ") %c (", forward ? '>' : '<');
+    for (size_t i = 0; i < key.count; i++) {
+        fq_buffer_printf(sql, "%s$%zu::bigint", i > 0 ? ", " : "", i + 1);
     }
-    fq_buffer_printf(sql, " ORDER BY \"%s\" %s LIMIT $3::bigint", key, forward ? "ASC" : "DESC");
+    fq_buffer_printf(sql, ") AND \"%s\" %c $%zu::bigint", key.at[0]->name, forward ? '<' : '>',
+                     key.count + 1);
+    if (index) {
+        fq_buffer_printf(sql, " AND \"%s\" = $%zu::bigint AND \"%s\" <> 0", index->column,
+                         key.count + 3, index->column);
+    }
+    for (size_t i = 0; i < key.count; i++) {
+        fq_buffer_printf(sql, "%s\"%s\" %s", i > 0 ? ", " : " ORDER BY ", key.at[i]->name,
+                         forward ? "ASC" : "DESC");
+    }
+    fq_buffer_printf(sql, " LIMIT $%zu::bigint", key.count + 2);
 }
 
 void postgres_index_name(const fq_index *index, char out[POSTGRES_NAME_BYTES]) {
@@ -172,7 +184,7 @@ fq_err postgres_rows_prepare(postgres_link *link, const fq_schema *schema,
         prepare(link, &sql, "load", table->name);
         if (writes) {
             prepare_saves(link, &sql, table);
-        } else if (table->key_count == 1) {
+        } else {
             prepare_scans(link, &sql, table, NULL, table->name);
         }
         err = i % 16 == 15 ? postgres_link_round(link) : FQ_OK;
@@ -278,8 +290,9 @@ bool postgres_rows_save(postgres_link *link, const fq_save *save) {
 typedef struct {
     const fq_scan *scan;
     fq_row *row;
-    uint64_t lowest, highest;  // keys that are still to come
-    int64_t wanted;            // rows of the chunk at hand
+    int64_t after[FQ_TABLE_KEYS_MAX];  // the key behind which the scan goes on
+    int64_t until;                     // ends before this value of the key's first column
+    int64_t wanted;                    // rows of the chunk at hand
     bool done;
 } scan_state;
 
@@ -304,11 +317,8 @@ static fq_err visit_chunk(scan_state *state, const PGresult *result) {
         if (PQnfields(result) != (int)all.count || !read_scanned(state->row, &all, result, i)) {
             return fq_refuse(FQ_INTERNAL, NULL);
         }
-        const uint64_t key = (uint64_t)fq_column_integer(state->row, all.at[0]);
-        if (scan->forward) {
-            state->lowest = key + 1;
-        } else {
-            state->highest = key - 1;
+        for (size_t k = 0; k < scan->table->key_count; k++) {
+            state->after[k] = fq_column_integer(state->row, all.at[k]);
         }
         if (!scan->visit(scan->context, state->row)) {
             state->done = true;
@@ -323,9 +333,11 @@ static fq_err scan_chunk(postgres_link *link, scan_state *state) {
     const char *up = scan->index ? "seek_up" : "scan_up",
                *down = scan->index ? "seek_down" : "scan_down";
     postgres_values values = {0};
-    postgres_integer lowest, highest, limit, value;
-    postgres_put_integer(&values, &lowest, (int64_t)state->lowest);
-    postgres_put_integer(&values, &highest, (int64_t)state->highest);
+    postgres_integer after[FQ_TABLE_KEYS_MAX], until, limit, value;
+    for (size_t k = 0; k < scan->table->key_count; k++) {
+        postgres_put_integer(&values, &after[k], state->after[k]);
+    }
+    postgres_put_integer(&values, &until, state->until);
     postgres_put_integer(&values, &limit, state->wanted);
     if (scan->index) {
         postgres_put_integer(&values, &value, (int64_t)scan->value);
@@ -346,20 +358,25 @@ static fq_err scan_chunk(postgres_link *link, scan_state *state) {
     return err;
 }
 
-// Keys of scanned tables are positions and ids: from 1 to below 2^63. They are fetched in chunks,
-// so that a page of a list costs a page and a long walk costs few round trips.
+static int64_t bound_of(uint64_t key) {
+    return key > INT64_MAX ? INT64_MAX : (int64_t)key;
+}
+
+// Rows are fetched in chunks, so that a page of a list costs a page and a long walk costs few round
+// trips.
 fq_err postgres_rows_scan(postgres_link *link, fq_arena *arena, const fq_scan *scan) {
-    FQ_ASSERT(scan->table->key_count == 1);
+    const int64_t above = bound_of(scan->above),
+                  below = scan->below ? bound_of(scan->below) : INT64_MAX;
     scan_state state = {.scan = scan,
                         .row = fq_row_make(scan->table, arena),
-                        .lowest = scan->above + 1,
-                        .highest = scan->below ? scan->below - 1 : INT64_MAX,
-                        .wanted = SCAN_ROWS_FIRST,
-                        .done = scan->above >= INT64_MAX};
-    if (state.highest > INT64_MAX) {
-        state.highest = INT64_MAX;
+                        .until = scan->forward ? below : above,
+                        .wanted = SCAN_ROWS_FIRST};
+    // Keys whose first column is the bound itself are left out, whatever follows it.
+    state.after[0] = scan->forward ? above : below;
+    for (size_t k = 1; k < scan->table->key_count; k++) {
+        state.after[k] = scan->forward ? INT64_MAX : INT64_MIN;
     }
-    while (!state.done && state.lowest <= state.highest) {
+    while (!state.done) {
         FQ_TRY(scan_chunk(link, &state));
         state.wanted = state.wanted * 4 < SCAN_ROWS_MAX ? state.wanted * 4 : SCAN_ROWS_MAX;
     }

@@ -34,7 +34,8 @@ struct fq_writer {
     atomic_bool healthy;
     atomic_int_least64_t head_at_ms, clock_shift_ms, clock_move_ms;
     atomic_int_least64_t forget_before_ms;  // 0: nothing to forget
-    int64_t backoff_ms, retry_at_ms;  // while the store is lost
+    int64_t backoff_ms, retry_at_ms;        // while the store is lost
+    fq_command asking;                      // submitted only while the queue is empty
 };
 
 fq_err fq_writer_make(const fq_writer_config *config, fq_writer **out) {
@@ -251,6 +252,32 @@ size_t fq_writer_run_once(fq_writer *writer) {
     return sample.commands;
 }
 
+static bool want_nothing(fq_command *command, fq_batch *batch, int round) {
+    (void)command, (void)batch, (void)round;
+    return false;
+}
+
+static fq_err decide_nothing(fq_command *command, fq_batch *batch) {
+    (void)command, (void)batch;
+    return FQ_OK;
+}
+
+static const fq_command_kind nothing_kind = {
+    .name = "nothing", .want = want_nothing, .decide = decide_nothing};
+
+static void forget_answer(fq_command *command) {
+    (void)command;
+}
+
+// Nobody sends commands to a service that says it is not ready: while the store is lost and none
+// come, it is asked by a command of our own.
+static void ask_lost_store(fq_writer *writer) {
+    if (!fq_writer_healthy(writer)) {
+        writer->asking = (fq_command){.kind = &nothing_kind, .units = 1, .done = forget_answer};
+        fq_writer_submit(writer, &writer->asking);
+    }
+}
+
 // Waits until there is something to do, or a moment for the engine's own chores. False when the
 // queue is closed and empty.
 static bool wait(fq_writer *writer) {
@@ -265,6 +292,7 @@ static bool wait(fq_writer *writer) {
     pthread_mutex_unlock(&writer->lock);
     if (idle) {
         writer->config.engine->ops->idle(writer->config.engine);
+        ask_lost_store(writer);
     }
     return more;
 }
@@ -327,19 +355,6 @@ fq_err fq_writer_run(fq_writer *writer, fq_command *command) {
     command->user = NULL;
     return command->outcome;
 }
-
-static bool want_nothing(fq_command *command, fq_batch *batch, int round) {
-    (void)command, (void)batch, (void)round;
-    return false;
-}
-
-static fq_err decide_nothing(fq_command *command, fq_batch *batch) {
-    (void)command, (void)batch;
-    return FQ_OK;
-}
-
-static const fq_command_kind nothing_kind = {
-    .name = "nothing", .want = want_nothing, .decide = decide_nothing};
 
 fq_err fq_writer_move_clock(fq_writer *writer, int64_t by_ms) {
     fq_command command = {.kind = &nothing_kind, .units = 1};

@@ -21,6 +21,12 @@ static uint64_t some_user(sim_world *world) {
     return world->users[sim_below(world, SIM_USERS)].id;
 }
 
+// Mostly one who may pay; the fourth may not.
+static uint64_t some_payer(sim_world *world) {
+    static const uint8_t payers[] = {0, 1, 5};
+    return sim_chance(world, 8) ? some_user(world) : world->users[payers[sim_below(world, 3)]].id;
+}
+
 static uint8_t some_reference(sim_world *world) {
     return sim_chance(world, 4) ? (uint8_t)(1 + sim_below(world, REFERENCES)) : 0;
 }
@@ -32,9 +38,9 @@ static size_t recent(sim_world *world, size_t count) {
 }
 
 static void want_order(sim_world *world, sim_item *item) {
-    static const int64_t lifetimes_ms[] = {60000, 1800000, 86400000, INT64_C(864000000)};
+    static const int64_t lifetimes_ms[] = {60000, 86400000, INT64_C(864000000), INT64_C(864000000)};
     item->user = sim_chance(world, 12) ? some_user(world) : 102 + 2 * sim_below(world, 2);
-    item->other = sim_chance(world, 3) ? some_user(world) : 0;
+    item->other = sim_chance(world, 4) ? some_payer(world) : 0;
     item->amount_minor = test_random_between(&world->random, 1, 900);
     item->currency = sim_chance(world, 4);
     item->expires_in_ms = lifetimes_ms[sim_below(world, 4)];
@@ -43,7 +49,7 @@ static void want_order(sim_world *world, sim_item *item) {
 static void want_payment(sim_world *world, sim_item *item) {
     const sim_known_order *order = &world->orders[recent(world, world->order_count)];
     item->order = order->id;
-    item->user = order->payer && !sim_chance(world, 10) ? order->payer : some_user(world);
+    item->user = order->payer && !sim_chance(world, 10) ? order->payer : some_payer(world);
     item->amount_minor = order->amount_minor + sim_chance(world, 20);
     item->currency = order->currency;
     item->manual = sim_chance(world, 3);
@@ -63,7 +69,7 @@ static void want_item(sim_world *world, sim_intent *intent, sim_item *item) {
     item->reference = some_reference(world);
     switch (intent->kind) {
     case SIM_TOP_UP:
-        item->user = some_user(world);
+        item->user = some_payer(world);
         item->amount_minor = test_random_between(&world->random, 1, 3000);
         item->currency = sim_chance(world, 4);
         break;
@@ -107,8 +113,8 @@ static sim_kind some_kind(sim_world *world) {
 static fq_caller some_caller(sim_world *world, const sim_intent *intent) {
     const bool is_payees = intent->kind == SIM_ORDER || intent->kind == SIM_REFUND || intent->kind == SIM_CAPTURE;
     const uint64_t owner = intent->kind == SIM_REFUND || intent->kind == SIM_CAPTURE ? intent->items[0].other : intent->items[0].user;
-    const uint64_t user = sim_chance(world, 8) || owner == 0 ? some_user(world) : owner;
-    if (sim_chance(world, 2)) {
+    const uint64_t user = sim_chance(world, 16) || owner == 0 ? some_user(world) : owner;
+    if (intent->kind == SIM_TOP_UP || sim_chance(world, 2)) {
         return (fq_caller){{ADMIN_KEY}, {ADMIN_KEY}, FQ_SCOPE_ADMIN, {0}};
     }
     const uint64_t key = (is_payees ? MERCHANT_KEYS : PAYER_KEYS) + user;

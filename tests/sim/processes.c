@@ -201,14 +201,15 @@ static void interleave(sim_process *process) {
     if (sim_chance(world, 12)) {
         take_over(process);
     }
-    sim_process *other = sim_process_pick(world, sim_chance(world, 4));
+    // Mostly one that writes to the same database.
+    sim_process *other = sim_process_pick(world, process->is_order != sim_chance(world, 4));
     if (!other) {
         return;
     }
     sim_trace(world, "%s in the middle of %s", sim_process_name(other), sim_process_name(process));
-    if (sim_chance(world, 3)) {
-        sim_process_move(other);
-    } else {
+    sim_deliver(world);
+    sim_process_move(other);
+    if (other->alive && !other->running) {
         sim_process_write(other);
     }
 }
@@ -268,7 +269,7 @@ sim_commit_fate sim_commit_fate_of(sim_process *process, fq_err *out_err) {
         static const sim_commit_fate crashes[] = {SIM_CRASHES_BEFORE, SIM_CRASHES_WITHIN, SIM_CRASHES_AFTER};
         return crashes[sim_below(world, 3)];
     }
-    if (!sim_fault(world, world->error_one_in)) {
+    if (!sim_fault(world, world->commit_one_in)) {
         return SIM_COMMITS;
     }
     if (sim_chance(world, 2)) {

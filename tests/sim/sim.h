@@ -160,7 +160,7 @@ struct sim_world {
     test_random random;
     // What this seed is about.
     bool faults;
-    unsigned crash_one_in, error_one_in, nest_one_in, lose_one_in, twice_one_in;
+    unsigned crash_one_in, error_one_in, commit_one_in, nest_one_in, lose_one_in, twice_one_in;
     int64_t authorization_ms, fee_bps;
     // Time.
     int64_t wall_ms, monotonic_ns;

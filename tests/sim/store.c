@@ -190,6 +190,24 @@ static void fill(fq_row *row, const fq_row *stored, fq_arena *arena) {
     row->state = FQ_ROW_LOADED;
 }
 
+static bool was_overtaken(const sim_engine *engine) {
+    for (size_t i = 0; i < engine->seen.count; i++) {
+        const sim_cell *cell = &engine->seen.at[i];
+        if (sim_table_find(cell->table, cell->key) != cell->row) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static fq_err note_overtaken(const sim_engine *engine) {
+    if (mutant_of(engine) == SIM_MUTANT_stale_load || !was_overtaken(engine)) {
+        return FQ_OK;
+    }
+    engine->process->world->conflicts++;
+    return fq_refuse(FQ_STORE_CONFLICT, NULL);
+}
+
 static fq_err load(fq_engine *base, fq_batch *batch, const fq_row_group *groups, size_t count) {
     sim_engine *engine = of(base);
     FQ_ASSERT(engine->begun);
@@ -206,7 +224,8 @@ static fq_err load(fq_engine *base, fq_batch *batch, const fq_row_group *groups,
             add(&engine->seen, cell);
         }
     }
-    return FQ_OK;
+    // Rows of several calls belong together: an engine locks what it has loaded, here it is found out.
+    return note_overtaken(engine);
 }
 
 // A statement that will never work: what the constraints of a real schema would find.
@@ -252,16 +271,6 @@ static fq_err save(fq_engine *base, const fq_save *saves, size_t count) {
     return engine->process && sim_chance(engine->process->world, 2) ? FQ_OK : engine->late;
 }
 
-static bool was_overtaken(const sim_engine *engine) {
-    for (size_t i = 0; i < engine->seen.count; i++) {
-        const sim_cell *cell = &engine->seen.at[i];
-        if (sim_table_find(cell->table, cell->key) != cell->row) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static fq_err head_lock(fq_engine *base, fq_head *out) {
     sim_engine *engine = of(base);
     FQ_ASSERT(engine->begun);
@@ -270,10 +279,7 @@ static fq_err head_lock(fq_engine *base, fq_head *out) {
     if (engine->epoch != engine->db->epochs[engine->writer] && mutant_of(engine) != SIM_MUTANT_old_lease) {
         return fq_refuse(FQ_STATE_CONFLICT, NULL);
     }
-    if (was_overtaken(engine) && mutant_of(engine) != SIM_MUTANT_stale_load) {
-        engine->process->world->conflicts++;
-        return fq_refuse(FQ_STORE_CONFLICT, NULL);
-    }
+    FQ_TRY(note_overtaken(engine));
     engine->holds_head = true;
     *out = engine->db->head;
     out->epoch = engine->epoch;

@@ -39,12 +39,13 @@ static void choose(sim_world *world) {
     static const unsigned rates[] = {0, 30, 60, 150, 400};
     enum { RATES = sizeof(rates) / sizeof(rates[0]) };
     world->crash_one_in = rates[sim_below(world, RATES)];
+    world->commit_one_in = rates[sim_below(world, RATES)] / 4;
     world->error_one_in = rates[sim_below(world, RATES)];
     world->lose_one_in = rates[sim_below(world, RATES)] / 4;
     world->twice_one_in = rates[sim_below(world, RATES)] / 4;
-    world->nest_one_in = sim_chance(world, 3) ? 0 : 4 + (unsigned)sim_below(world, 20);
+    world->nest_one_in = sim_chance(world, 3) ? 0 : 2 + (unsigned)sim_below(world, 20);
     world->two_of_order = sim_chance(world, 3);
-    world->two_of_payment = sim_chance(world, 2);
+    world->two_of_payment = !sim_chance(world, 3);
     world->authorization_ms = sim_chance(world, 2) ? 7 * (int64_t)DAY_MS : HOUR_MS;
     world->fee_bps = sim_chance(world, 2) ? 0 : 150;
 }
@@ -115,8 +116,7 @@ static void restart(sim_world *world, bool at_once) {
 }
 
 static void move_clock(sim_world *world) {
-    static const int64_t jumps[] = {1000,     60000,         HOUR_MS,          -HOUR_MS,
-                                    -1000,    3 * HOUR_MS,   2 * (int64_t)DAY_MS, -300};
+    static const int64_t jumps[] = {1000, 60000, HOUR_MS, -HOUR_MS, -1000, -300, 60000, 2 * (int64_t)DAY_MS};
     const int64_t by_ms = jumps[sim_below(world, sizeof(jumps) / sizeof(jumps[0]))];
     world->wall_ms += by_ms;
     sim_trace(world, "the clock moves by %lld ms", (long long)by_ms);
@@ -148,10 +148,8 @@ static void take_turn(sim_world *world) {
         sim_deliver(world);
     } else if (turn < 94) {
         run_one(world);
-    } else if (turn < 97) {
-        change_user(world);
-    } else {
-        move_clock(world);
+    } else if (turn < 98) {
+        sim_chance(world, 2) ? change_user(world) : move_clock(world);
     }
 }
 

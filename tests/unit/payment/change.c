@@ -187,6 +187,8 @@ static void test_guard_states(void **state) {
         {FQ_GUARD_EXPIRED, FQ_GUARD_EXPIRED, FQ_DONE, FQ_ORDER_NOT_PAYABLE, FQ_GUARD_EXPIRED},
         {FQ_GUARD_EXPIRED, FQ_GUARD_CANCELLED, FQ_STATE_CONFLICT, FQ_ORDER_NOT_PAYABLE,
          FQ_GUARD_EXPIRED},
+        // What no state is, a fault of the store's, is neither paid nor closed.
+        {99, FQ_GUARD_CANCELLED, FQ_INTERNAL, FQ_INTERNAL, 99},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         batch_world world;

@@ -4,7 +4,6 @@
 #include "batch_world.h"
 #include "scripted_engine.h"
 
-
 typedef struct {
     scripted_engine engine;
     fq_commit commit;
@@ -98,7 +97,8 @@ static void test_positions_head_and_seals(void **state) {
     for (uint64_t i = 0; i < 3; i++) {
         assert_int_equal(first[i].base.event, i + 1);
         assert_int_equal(first[i].base.at_ms, WORLD_NOW_MS);
-        assert_int_equal(((const fq_event_row *)stored(&at, &fq_event_table, i + 1))->at_ms, WORLD_NOW_MS);
+        assert_int_equal(((const fq_event_row *)stored(&at, &fq_event_table, i + 1))->at_ms,
+                         WORLD_NOW_MS);
     }
     seal = seal_again(&at, 1, &seal);
     // A clock that went back: business time stands.
@@ -166,8 +166,11 @@ static void test_conflict_decides_again(void **state) {
     static const struct {
         scripted_call call;
         const char *trace;
-    } rows[] = {{CALL_BEGIN, "brblshsc"}, {CALL_LOAD, "blrblshsc"}, {CALL_SAVE, "blsrblshsc"},
-                {CALL_HEAD, "blshrblshsc"}, {CALL_COMMIT, "blshscrblshsc"}};
+    } rows[] = {{CALL_BEGIN, "brblshsc"},
+                {CALL_LOAD, "blrblshsc"},
+                {CALL_SAVE, "blsrblshsc"},
+                {CALL_HEAD, "blshrblshsc"},
+                {CALL_COMMIT, "blshscrblshsc"}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         rig at;
         rig_begin(&at);
@@ -389,7 +392,8 @@ static void test_same_key_waits_and_is_replayed(void **state) {
     at.list = waiting;
     fq_writer_sample sample = {0};
     (void)scripted_trace(&at.engine);
-    assert_int_equal(fq_commit_batch(&at.commit, WORLD_NOW_MS, &at.list, &at.deferred, &sample).code, FQ_DONE);
+    assert_int_equal(
+        fq_commit_batch(&at.commit, WORLD_NOW_MS, &at.list, &at.deferred, &sample).code, FQ_DONE);
     assert_string_equal(scripted_trace(&at.engine), "bllr");
     assert_true(adds[1].base.replayed);
     assert_int_equal(adds[1].base.outcome.code, FQ_DONE);

@@ -21,19 +21,30 @@ static const fq_column counter_columns[] = {FQ_COLUMNS(counter_row, COUNTER_COLU
 static const fq_table counter_table = {
     .name = "counter", .key_count = 1, FQ_TABLE_OF(counter_row, counter_columns)};
 
-static const fq_table *const scripted_tables[] = {&counter_table, &fq_request_table, &fq_event_table, &fq_batch_table};
-static const fq_schema scripted_schema = {.service = "scripted", .tables = scripted_tables, .table_count = 4};
+static const fq_table *const scripted_tables[] = {&counter_table, &fq_request_table,
+                                                  &fq_event_table, &fq_batch_table};
+static const fq_schema scripted_schema = {
+    .service = "scripted", .tables = scripted_tables, .table_count = 4};
 
-typedef enum { CALL_BEGIN, CALL_LOAD, CALL_SAVE, CALL_HEAD, CALL_COMMIT, CALL_SETTLE, CALL_LEASE, CALLS } scripted_call;
+typedef enum {
+    CALL_BEGIN,
+    CALL_LOAD,
+    CALL_SAVE,
+    CALL_HEAD,
+    CALL_COMMIT,
+    CALL_SETTLE,
+    CALL_LEASE,
+    CALLS
+} scripted_call;
 enum { SCRIPT_MAX = 64, STORED_MAX = 256, TRACE_MAX = 512 };
 
 typedef struct {
     fq_engine engine;  // first, so that one pointer serves for both
     fq_code script[CALLS][SCRIPT_MAX];
     size_t answered[CALLS];
-    bool settled_as;       // what `settle` says once it answers
-    uint64_t poison;       // a counter that can never be saved
-    int64_t interference;  // what another writer adds to counter 1 when there is a conflict
+    bool settled_as;        // what `settle` says once it answers
+    uint64_t poison;        // a counter that can never be saved
+    int64_t interference;   // what another writer adds to counter 1 when there is a conflict
     char trace[TRACE_MAX];  // a letter a call: b l s h c S L, r for rollback, i for idle
     size_t trace_len;
     fq_arena arena;
@@ -83,7 +94,8 @@ static inline fq_err scripted_begin(fq_engine *base) {
     return scripted_answer(engine, CALL_BEGIN);
 }
 
-static inline fq_err scripted_load(fq_engine *base, fq_batch *batch, const fq_row_group *groups, size_t count) {
+static inline fq_err scripted_load(fq_engine *base, fq_batch *batch, const fq_row_group *groups,
+                                   size_t count) {
     scripted_engine *engine = (scripted_engine *)base;
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < groups[i].count; j++) {
@@ -106,7 +118,8 @@ static inline fq_err scripted_save(fq_engine *base, const fq_save *saves, size_t
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < saves[i].group.count; j++) {
             fq_row *row = saves[i].group.rows[j];
-            poisoned |= row->table == &counter_table && engine->poison && ((counter_row *)row)->id == engine->poison;
+            poisoned |= row->table == &counter_table && engine->poison &&
+                        ((counter_row *)row)->id == engine->poison;
             assert_true(engine->pending_count < STORED_MAX);
             engine->pending[engine->pending_count++] = fq_row_copy(row, &engine->arena);
         }
@@ -178,10 +191,15 @@ static inline fq_err scripted_lease(fq_engine *base, uint32_t *out_writer, fq_he
     return err;
 }
 
-static const fq_engine_ops scripted_ops = {.begin = scripted_begin, .load = scripted_load, .save = scripted_save,
-                                           .head_lock = scripted_head, .commit = scripted_commit,
-                                           .rollback = scripted_rollback, .settle = scripted_settle,
-                                           .lease = scripted_lease, .idle = scripted_idle};
+static const fq_engine_ops scripted_ops = {.begin = scripted_begin,
+                                           .load = scripted_load,
+                                           .save = scripted_save,
+                                           .head_lock = scripted_head,
+                                           .commit = scripted_commit,
+                                           .rollback = scripted_rollback,
+                                           .settle = scripted_settle,
+                                           .lease = scripted_lease,
+                                           .idle = scripted_idle};
 
 static inline void scripted_init(scripted_engine *engine) {
     *engine = (scripted_engine){.engine = {&scripted_ops, &scripted_schema}};
@@ -245,7 +263,8 @@ static inline fq_err add_decide(fq_command *command, fq_batch *batch) {
     fq_event_row *event = (fq_event_row *)fq_batch_append(batch, &fq_event_table);
     event->type = 1;
     event->subject = add->id;
-    fq_buffer told = {.at = fq_arena_alloc(fq_batch_arena(batch), 10), .capacity = 10, .bytes_max = 10};
+    fq_buffer told = {
+        .at = fq_arena_alloc(fq_batch_arena(batch), 10), .capacity = 10, .bytes_max = 10};
     fq_row_encode_told(&add->row->row, &told);
     event->told = fq_buffer_str(&told);
     command->told = &event->row;
@@ -263,15 +282,18 @@ static inline void add_again(fq_command *command, fq_batch *batch, const fq_row 
 
 static inline fq_err add_restore(fq_command *command, fq_batch *batch, const fq_row *record) {
     const fq_request_row *request = (const fq_request_row *)record;
-    const fq_event_row *event = (const fq_event_row *)fq_want(batch, &fq_event_table, request->event, 0, 0);
-    fq_row *row = fq_row_copy(fq_want(batch, &counter_table, request->subject, 0, 0), command->arena);
+    const fq_event_row *event =
+        (const fq_event_row *)fq_want(batch, &fq_event_table, request->event, 0, 0);
+    fq_row *row =
+        fq_row_copy(fq_want(batch, &counter_table, request->subject, 0, 0), command->arena);
     assert_true(fq_row_apply_told(row, event->told));
     ((add_command *)command)->shown = ((const counter_row *)row)->value;
     return FQ_OK;
 }
 
 static const char *const add_names[] = {"id", "amount", NULL};
-static const fq_command_kind add_kind = {"counter.add", 100, add_names, add_want, add_decide, add_again, add_restore};
+static const fq_command_kind add_kind = {"counter.add", 100,       add_names,  add_want,
+                                         add_decide,    add_again, add_restore};
 
 static inline add_command add_of(uint64_t id, int64_t amount) {
     return (add_command){.base = {.kind = &add_kind, .units = 1}, .id = id, .amount = amount};
@@ -280,5 +302,6 @@ static inline add_command add_of(uint64_t id, int64_t amount) {
 // As asked under an Idempotency-Key; the fingerprint is `text`.
 static inline void add_ask(add_command *add, fq_arena *arena, uint64_t key, const char *text) {
     add->base.arena = arena;
-    add->base.request = (fq_request_mark){.asked = true, .hash_high = key, .hash_low = ~key, .fingerprint = fq_str_of(text)};
+    add->base.request = (fq_request_mark){
+        .asked = true, .hash_high = key, .hash_low = ~key, .fingerprint = fq_str_of(text)};
 }
