@@ -99,6 +99,16 @@ static bool lists_service(const char *services, const char *service) {
     return false;
 }
 
+// Paths are added to it as they are, and its authority is signed: so it is a scheme, a host, maybe
+// a port.
+static bool is_origin(const char *url) {
+    const fq_str text = fq_str_of(url);
+    const size_t scheme = fq_str_starts(text, FQ_STR("http://"))    ? 7
+                          : fq_str_starts(text, FQ_STR("https://")) ? 8
+                                                                    : 0;
+    return scheme > 0 && text.len > scheme && !strpbrk(url + scheme, "/?#@ ");
+}
+
 static bool check_services(const fq_settings *s, fq_config_fault *out_fault) {
     const struct {
         const char *name, *url;
@@ -113,6 +123,11 @@ static bool check_services(const fq_settings *s, fq_config_fault *out_fault) {
                           "server.services = %s leaves out %s, so %s.url must say where it is.",
                           "server.services = %s 不含 %s，因此必须设置 %s.url。", s->server_services,
                           services[i].name, services[i].name);
+            return false;
+        } else if (!is_origin(services[i].url)) {
+            fq_config_say(out_fault, "%s.url = %s must be like http://127.0.0.1:8080.",
+                          "%s.url = %s 应形如 http://127.0.0.1:8080。", services[i].name,
+                          services[i].url);
             return false;
         }
     }

@@ -36,9 +36,11 @@ static fq_err operate_here(cli_call *call, fq_str request, fq_str *out_answer) {
     return err;
 }
 
-// What is not there (a key: 401, a user: 404) is an answer too: no.
-static cli_exit exit_of(int status) {
-    if (status == 401 || status == 404) {
+// What is not there (a key: 401, a user: 404) is an answer too: no. So is an algorithm that the
+// parser knows and the data's mode does not allow.
+static cli_exit exit_of(int status, const fq_json *param) {
+    if (status == 401 || status == 404 ||
+        (param && fq_str_equal(param->text, FQ_STR("algorithm")))) {
         return CLI_NO;
     }
     return status == 400 ? CLI_USAGE : status >= 500 ? CLI_UNREACHABLE : CLI_REFUSED;
@@ -52,7 +54,7 @@ static cli_exit complain_refusal(cli_call *call, const fq_json *answer) {
                  NULL);
     for (fq_code i = FQ_DONE + 1; code && i < FQ_CODE_COUNT; i++) {
         if (fq_str_equal(code->text, fq_str_of(fq_error_row_of(i)->name))) {
-            return exit_of(fq_error_row_of(i)->status);
+            return exit_of(fq_error_row_of(i)->status, fq_json_member(answer, "param"));
         }
     }
     return CLI_REFUSED;

@@ -118,7 +118,7 @@ static cli_exit serve(cli_call *call) {
     fq_house *house;
     fq_err err = fq_house_open(settings, services, &house);
     if (err.code) {
-        return exit_of(err);
+        return CLI_UNREACHABLE;  // the log says what could not be opened
     }
     fq_control *control = NULL;
     err = fq_house_start(house);

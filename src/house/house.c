@@ -249,7 +249,7 @@ static fq_err start_server(fq_house *house) {
     if (settings->server_admin_listen[0]) {
         fq_listen *admin = &config.listens[config.listen_count++];
         *admin = (fq_listen){.address = house->admin_address,
-                             .handlers = fq_edge_handlers(house->edge),
+                             .handlers = fq_edge_operators_handlers(house->edge),
                              .one_loop = true};
         FQ_TRY(split_listen(settings->server_admin_listen, house->admin_address, &admin->port));
     }
@@ -328,6 +328,11 @@ void fq_house_close(fq_house *house) {
             fq_log(FQ_LOG_WARN, "some requests did not finish in time");
         }
         fq_server_stop(house->server);
+    }
+    for (size_t i = 0; i < house->running_count; i++) {
+        if (house->running[i]->writer) {
+            fq_writer_give_up(house->running[i]->writer);
+        }
     }
     // Those who follow stop before those who are followed: a follower reads its source's store.
     for (size_t i = house->running_count; i > 0; i--) {

@@ -150,6 +150,9 @@ static void put_refusal(fq_json_writer *out, fq_err err) {
     static const char *const names[] = {[FQ_ENGLISH] = "en", [FQ_CHINESE] = "zh"};
     char sentence[512];
     fq_json_put_literal(out, "code", fq_error_row_of(err.code)->name);
+    if (err.param) {
+        fq_json_put_literal(out, "param", err.param);
+    }
     fq_json_object_begin(out, "detail");
     for (fq_language language = FQ_ENGLISH; language <= FQ_CHINESE; language++) {
         fq_error_sentence(err, language, sentence, sizeof(sentence));

@@ -6,7 +6,7 @@
 //     {"operation": "keys.list"}
 //     {"operation": "keys.rotate_data"}
 //
-// Answers {"done": {…}} or {"code", "detail": {"en", "zh"}}.
+// Answers {"done": {…}} or {"code", "param"?, "detail": {"en", "zh"}}.
 #pragma once
 
 #include "house/house.h"

@@ -46,16 +46,24 @@ static const char *const transfer_kinds[] = {
 #undef X
 };
 
+// Kinds are read from rows, also of a store that was tampered with: what no kind is has no name, and
+// counts as a wallet, so that it may not go below zero.
+static bool is_account_kind(fq_account_kind kind) {
+    return kind < sizeof(account_kinds) / sizeof(account_kinds[0]) && account_kinds[kind].wire;
+}
+
 const char *fq_account_kind_text(fq_account_kind kind) {
-    return account_kinds[kind].wire;
+    return is_account_kind(kind) ? account_kinds[kind].wire : "";
 }
 
 bool fq_account_kind_is_wallet(fq_account_kind kind) {
-    return account_kinds[kind].wallet;
+    return !is_account_kind(kind) || account_kinds[kind].wallet;
 }
 
 const char *fq_transfer_kind_text(fq_transfer_kind kind) {
-    return transfer_kinds[kind];
+    const bool known =
+        kind < sizeof(transfer_kinds) / sizeof(transfer_kinds[0]) && transfer_kinds[kind];
+    return known ? transfer_kinds[kind] : "";
 }
 
 fq_account_row *fq_account_want(fq_batch *batch, uint64_t owner, fq_currency currency,

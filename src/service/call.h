@@ -48,6 +48,7 @@ typedef struct {
     bool body_optional;     // actions take {} or nothing
     bool key_required;      // Idempotency-Key also for bearer keys
     bool open;              // no caller is asked for (health, documents)
+    bool operations;        // for operators: served at server.admin_listen alone, where that is set
     bool short_form;        // signed in the body; see edge.c
     bool json_body;         // a read that takes a body
     bool house_only;        // calls of other services, signed with the service key

@@ -300,7 +300,7 @@ static void handle(void *context, fq_exchange *exchange) {
 static bool accepts_json(fq_str accept) {
     return !accept.at || memmem(accept.at, accept.len, "*/*", 3) ||
            memmem(accept.at, accept.len, "application/*", 13) ||
-           memmem(accept.at, accept.len, "json", 4) || memmem(accept.at, accept.len, "text/", 5);
+           memmem(accept.at, accept.len, "json", 4);
 }
 
 static bool is_json(fq_str type) {
@@ -321,7 +321,8 @@ static fq_err check_content(const fq_exchange *exchange, const fq_route *route) 
     const fq_request *request = &exchange->request;
     const bool has_body = request->framing == FQ_FRAMING_CHUNKED ||
                           (request->framing == FQ_FRAMING_LENGTH && request->content_length > 0);
-    if (!accepts_json(fq_exchange_header(exchange, FQ_STR("accept")))) {
+    // What is open to all is text of other kinds too.
+    if (!route->open && !accepts_json(fq_exchange_header(exchange, FQ_STR("accept")))) {
         return fq_refuse(FQ_NOT_ACCEPTABLE, NULL);
     }
     if (!has_body || route->short_form) {
@@ -332,8 +333,15 @@ static fq_err check_content(const fq_exchange *exchange, const fq_route *route) 
     return json && !coded ? FQ_OK : fq_refuse(FQ_UNSUPPORTED_MEDIA_TYPE, NULL);
 }
 
-static fq_err head(void *context, fq_exchange *exchange) {
-    fq_edge *edge = context;
+// Clients and operators come in by one door, or by two where operators have an address of their own.
+typedef enum { DOOR_CLIENTS, DOOR_OPERATORS } door;
+
+static bool is_behind(const fq_edge *edge, const fq_route *route, door at) {
+    const bool apart = edge->config.settings->server_admin_listen[0] != '\0';
+    return !apart || route->operations == (at == DOOR_OPERATORS);
+}
+
+static fq_err enter(fq_edge *edge, fq_exchange *exchange, door by) {
     fq_match match;
     const fq_err err =
         fq_router_match(edge->router, exchange->request.method, exchange->request.path, &match);
@@ -345,6 +353,9 @@ static fq_err head(void *context, fq_exchange *exchange) {
         return err;
     }
     const struct fq_edge_route *at = &edge->routes[match.route];
+    if (!is_behind(edge, at->route, by)) {
+        return fq_refuse(FQ_ROUTE_NOT_FOUND, NULL);
+    }
     fq_call *call = FQ_NEW(&exchange->arena, fq_call);
     call->exchange = exchange;
     call->arena = &exchange->arena;
@@ -360,6 +371,14 @@ static fq_err head(void *context, fq_exchange *exchange) {
         exchange->body_bytes_max = at->route->body_bytes_max;
     }
     return check_content(exchange, at->route);
+}
+
+static fq_err head(void *context, fq_exchange *exchange) {
+    return enter(context, exchange, DOOR_CLIENTS);
+}
+
+static fq_err operators_head(void *context, fq_exchange *exchange) {
+    return enter(context, exchange, DOOR_OPERATORS);
 }
 
 // --- answers to signed requests are signed too ---
@@ -485,4 +504,8 @@ void fq_edge_free(fq_edge *edge) {
 
 fq_handlers fq_edge_handlers(fq_edge *edge) {
     return (fq_handlers){edge, head, handle, before_send, finished};
+}
+
+fq_handlers fq_edge_operators_handlers(fq_edge *edge) {
+    return (fq_handlers){edge, operators_head, handle, before_send, finished};
 }

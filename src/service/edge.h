@@ -28,8 +28,10 @@ typedef struct {
 
 fq_edge *fq_edge_make(const fq_edge_config *config);
 void fq_edge_free(fq_edge *edge);
-// For fq_server_start; `admin` serves health and metrics alone.
+// For fq_server_start: the clients' door, and the operators' at server.admin_listen (health and
+// metrics). Without that setting the first serves all.
 fq_handlers fq_edge_handlers(fq_edge *edge);
+fq_handlers fq_edge_operators_handlers(fq_edge *edge);
 
 // A command has come back from its writer: gives its call to its loop, once a group. For service.c.
 void fq_edge_commands_done(fq_command *list);

@@ -105,9 +105,9 @@ static fq_err move_clock(fq_call *call, fq_reader *reader) {
 }
 
 const fq_route fq_house_routes[] = {
-    {.method = FQ_GET, .path = "/healthz", .answer = healthz, .open = true},
-    {.method = FQ_GET, .path = "/readyz", .answer = readyz, .open = true},
-    {.method = FQ_GET, .path = "/metrics", .answer = metrics, .open = true},
+    {.method = FQ_GET, .path = "/healthz", .answer = healthz, .open = true, .operations = true},
+    {.method = FQ_GET, .path = "/readyz", .answer = readyz, .open = true, .operations = true},
+    {.method = FQ_GET, .path = "/metrics", .answer = metrics, .open = true, .operations = true},
     {.method = FQ_GET, .path = "/v1/openapi.yaml", .answer = openapi, .open = true},
     {.method = FQ_GET, .path = "/v1/events", .operation = FQ_MAY_EVENT_SEE, .read = fq_events_list},
     {.method = FQ_GET,

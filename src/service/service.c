@@ -71,12 +71,15 @@ static fq_err check_mode(fq_service *service) {
     const fq_str wanted = service->live ? FQ_STR("live") : FQ_STR("sandbox");
     fq_buffer found;
     fq_buffer_init(&found, 64);
-    fq_err err = fq_store_stamp(service->engine, "mode", service->any_mode ? (fq_str){0} : wanted, &found);
+    fq_err err =
+        fq_store_stamp(service->engine, "mode", service->any_mode ? (fq_str){0} : wanted, &found);
     if (!err.code && service->any_mode && found.len > 0) {
         service->live = fq_str_equal(fq_buffer_str(&found), FQ_STR("live"));
     } else if (!err.code && found.len > 0 && !fq_str_equal(fq_buffer_str(&found), wanted)) {
-        fq_log(FQ_LOG_ERROR, "these data are of the other mode; start with the mode they were made in",
-               FQ_LOG_TEXT("service", service->kind->name), FQ_LOG_STR("mode", fq_buffer_str(&found)));
+        fq_log(FQ_LOG_ERROR,
+               "these data are of the other mode: start with the mode they were made in",
+               FQ_LOG_TEXT("service", service->kind->name),
+               FQ_LOG_STR("made_in", fq_buffer_str(&found)), FQ_LOG_STR("started_in", wanted));
         err = fq_refuse(FQ_STATE_CONFLICT, NULL);
     }
     fq_buffer_free(&found);
@@ -109,8 +112,8 @@ fq_err fq_service_open(fq_service *service, const char *where) {
     };
     FQ_TRY(fq_writer_make(&config, &service->writer));
     if (service->kind->resolve) {
-        FQ_TRY(fq_fact_stage_make(service->kind->resolve, service, (uint32_t)settings->store_queue_max,
-                                  &service->facts));
+        FQ_TRY(fq_fact_stage_make(service->kind->resolve, service,
+                                  (uint32_t)settings->store_queue_max, &service->facts));
     }
     return fq_reader_pool_make(service->engine, (size_t)settings->store_reader_threads,
                                &service->readers);

@@ -16,7 +16,8 @@ enum {
     SCRATCH_BYTES_MAX = 16 << 20,
     TRIES_MAX = 12,         // conflicts in a row before the batch is given up with 503
     PAUSE_US_MIN = 200,     // after the first conflict; doubles
-    SETTLE_TRIES_MAX = 30,  // of finding out what became of a commit
+    PAUSE_DOUBLINGS = 8,    // to 50 ms
+    SETTLE_DOUBLINGS = 12,  // to 0.8 s
     TABLES_MAX = 24,
 };
 
@@ -320,8 +321,9 @@ static fq_err try_once(fq_commit *commit, int64_t now_ms, fq_command **list,
     return save_and_commit(commit, batch, *list, batch_id, out_head, sample);
 }
 
-static void pause_before_retry(fq_commit *commit, int attempt) {
-    const uint64_t bound_us = (uint64_t)PAUSE_US_MIN << (attempt < 8 ? attempt : 8);
+static void pause_before_retry(fq_commit *commit, int attempt, int doublings_max) {
+    const int doublings = attempt < doublings_max ? attempt : doublings_max;
+    const uint64_t bound_us = (uint64_t)PAUSE_US_MIN << doublings;
     const uint64_t us = bound_us / 2 + next_random(commit) % bound_us;
     nanosleep(&(struct timespec){.tv_sec = (time_t)(us / 1000000),
                                  .tv_nsec = (long)(us % 1000000) * 1000},
@@ -329,17 +331,18 @@ static void pause_before_retry(fq_commit *commit, int attempt) {
 }
 
 // What became of a commit whose answer was lost? Asked until the store says, because guessing could
-// pay twice.
+// pay twice; nothing is answered meanwhile. Whoever stops the service gives up: FQ_STORE_UNKNOWN.
+// What was asked is then found out by asking again with the same Idempotency-Key.
 static fq_err settle(fq_commit *commit, uint64_t batch_id, bool *out_committed) {
-    fq_err err = FQ_OK;
-    for (int attempt = 0; attempt < SETTLE_TRIES_MAX; attempt++) {
-        err = commit->engine->ops->settle(commit->engine, batch_id, out_committed);
-        if (!err.code) {
+    for (int attempt = 0;; attempt++) {
+        if (!commit->engine->ops->settle(commit->engine, batch_id, out_committed).code) {
             return FQ_OK;
         }
-        pause_before_retry(commit, attempt);
+        if (commit->keep_asking && !commit->keep_asking(commit->context)) {
+            return fq_refuse(FQ_STORE_UNKNOWN, NULL);
+        }
+        pause_before_retry(commit, attempt, SETTLE_DOUBLINGS);
     }
-    return err;
 }
 
 static void concat(fq_command **list, fq_command *more) {
@@ -361,10 +364,8 @@ static fq_err run(fq_commit *commit, int64_t now_ms, fq_command **list, fq_comma
         err = try_once(commit, now_ms, list, out_deferred, batch_id, &head, sample);
         if (err.code == FQ_STORE_UNKNOWN) {
             bool committed = false;
-            err = settle(commit, batch_id, &committed);
-            // An outcome that stays unknown stops the service: what was promised is found out at
-            // the next start.
-            FQ_ASSERT(!err.code);
+            FQ_TRY(settle(commit, batch_id, &committed));
+            err = FQ_OK;
             if (!committed) {
                 err = fq_refuse(FQ_STORE_LOST, NULL);  // what is told when no try is left
                 continue;
@@ -384,7 +385,7 @@ static fq_err run(fq_commit *commit, int64_t now_ms, fq_command **list, fq_comma
         if (err.code != FQ_STORE_CONFLICT) {
             return err;
         }
-        pause_before_retry(commit, attempt);
+        pause_before_retry(commit, attempt, PAUSE_DOUBLINGS);
     }
     return err;
 }

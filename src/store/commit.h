@@ -14,6 +14,10 @@ typedef struct {
     int64_t clock_move_ms;  // by which the next commit moves the business clock (sandbox)
     uint64_t
         random;  // state of the batch ids and of the pauses between tries; seeded by the kernel
+    // Asked while the store does not tell what became of a commit: is it still to be asked? NULL:
+    // always.
+    bool (*keep_asking)(void *context);
+    void *context;
 } fq_commit;
 
 // Takes the engine's lease.

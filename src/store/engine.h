@@ -96,9 +96,9 @@ typedef struct {
     // Takes the writer's lease: raises the epoch, deals a writer number, and returns the head as it
     // is.
     fq_err (*lease)(fq_engine *engine, uint32_t *out_writer, fq_head *out);
-    // Called by the writer when it has nothing to do, or every so often: checkpoints in small
-    // steps.
-    void (*idle)(fq_engine *engine);
+    // Called by the writer when it has nothing to do: checkpoints in small steps, keeps the lease.
+    // FQ_STORE_LOST when the database is found to be gone.
+    fq_err (*idle)(fq_engine *engine);
     // Deletes requests (idempotency records) older than `before_ms`, the oldest first, at most
     // `count_max`, in a transaction of its own; says whether there may be more.
     fq_err (*forget)(fq_engine *engine, int64_t before_ms, uint32_t count_max, bool *out_more);

@@ -22,7 +22,6 @@ enum {
     STATEMENT_TIMEOUT_MS = 10000,
     LOCK_TIMEOUT_MS = 5000,
     IDLE_IN_TRANSACTION_TIMEOUT_MS = 15000,
-    IDLE_CONNECT_PAUSE_MS = 1000,
 };
 
 // A claim says what became of a batch id: committed at a time, or never to be.
@@ -241,20 +240,22 @@ static fq_err settle(fq_engine *base, uint64_t batch_id, bool *out_committed) {
 
 // --- the rest ---
 
-// Connects again and keeps the lease while there is nothing to write.
-static void idle(fq_engine *base) {
+// Notices a connection that was lost, and keeps the lease while there is nothing to write.
+static fq_err idle(fq_engine *base) {
     postgres_engine *engine = (postgres_engine *)base;
-    if (engine->epoch == 0 || fq_monotonic_ms() < engine->renew_at_ms) {
-        return;
+    if (engine->epoch == 0) {
+        return FQ_OK;
     }
-    if (postgres_writer_connect(engine).code) {
-        engine->renew_at_ms = fq_monotonic_ms() + IDLE_CONNECT_PAUSE_MS;
-    } else {
-        postgres_lease_renew(engine);
-        if (postgres_link_round(&engine->writer).code) {
-            postgres_link_close(&engine->writer);
-        }
+    FQ_TRY(postgres_writer_connect(engine));
+    if (fq_monotonic_ms() < engine->renew_at_ms) {
+        return FQ_OK;
     }
+    postgres_lease_renew(engine);
+    const fq_err err = postgres_link_round(&engine->writer);
+    if (err.code) {
+        postgres_link_close(&engine->writer);
+    }
+    return err;
 }
 
 static bool read_stamp(void *context, const PGresult *result) {

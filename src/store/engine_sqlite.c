@@ -312,11 +312,12 @@ static fq_err lease(fq_engine *base, uint32_t *out_writer, fq_head *out) {
     return FQ_OK;
 }
 
-static void idle(fq_engine *base) {
+static fq_err idle(fq_engine *base) {
     sqlite_engine *engine = of(base);
     if (engine->db) {
         checkpoint_when(engine, 1);
     }
+    return FQ_OK;
 }
 
 static fq_err stamp(fq_engine *base, const char *name, fq_str wanted, fq_buffer *out_found) {

@@ -32,11 +32,23 @@ struct fq_writer {
     pthread_t thread;
     bool started;
     atomic_bool healthy;
+    atomic_bool unsettled;  // the store does not tell what became of the batch at hand
+    atomic_bool giving_up;
     atomic_int_least64_t head_at_ms, clock_shift_ms, clock_move_ms;
     atomic_int_least64_t forget_before_ms;  // 0: nothing to forget
     int64_t backoff_ms, retry_at_ms;        // while the store is lost
     fq_command asking;                      // submitted only while the queue is empty
 };
+
+// Nobody who comes now could be answered in time, so he is refused at once.
+static bool keep_asking(void *context) {
+    fq_writer *writer = context;
+    if (!atomic_exchange(&writer->unsettled, true)) {
+        fq_log(FQ_LOG_ERROR, "the store does not tell what became of a commit; it is asked again",
+               FQ_LOG_TEXT("service", writer->config.service));
+    }
+    return !atomic_load(&writer->giving_up);
+}
 
 fq_err fq_writer_make(const fq_writer_config *config, fq_writer **out) {
     fq_writer *writer = calloc(1, sizeof(*writer));
@@ -54,6 +66,8 @@ fq_err fq_writer_make(const fq_writer_config *config, fq_writer **out) {
         fq_writer_free(writer);
         return err;
     }
+    writer->commit.keep_asking = keep_asking;
+    writer->commit.context = writer;
     atomic_store(&writer->healthy, true);
     atomic_store(&writer->head_at_ms, writer->commit.head.at_ms);
     atomic_store(&writer->clock_shift_ms, writer->commit.head.clock_shift_ms);
@@ -69,7 +83,7 @@ void fq_writer_free(fq_writer *writer) {
 }
 
 bool fq_writer_healthy(const fq_writer *writer) {
-    return atomic_load(&writer->healthy);
+    return atomic_load(&writer->healthy) && !atomic_load(&writer->unsettled);
 }
 
 int64_t fq_writer_now_ms(const fq_writer *writer) {
@@ -88,8 +102,8 @@ bool fq_writer_submit(fq_writer *writer, fq_command *list) {
         last = command;
     }
     pthread_mutex_lock(&writer->lock);
-    const bool taken =
-        !writer->closed && writer->waiting_units + units <= writer->config.queue_units_max;
+    const bool taken = !writer->closed && !atomic_load(&writer->unsettled) &&
+                       writer->waiting_units + units <= writer->config.queue_units_max;
     if (taken) {
         const bool was_empty = writer->first == NULL;
         *writer->end = list;
@@ -238,6 +252,7 @@ size_t fq_writer_run_once(fq_writer *writer) {
     const uint64_t batch_before = writer->commit.head.batch_number;
     sample.outcome =
         fq_commit_batch(&writer->commit, fq_writer_now_ms(writer), &list, &deferred, &sample);
+    atomic_store(&writer->unsettled, false);
     note_health(writer, sample.outcome);
     put_back(writer, deferred);
     atomic_store(&writer->head_at_ms, writer->commit.head.at_ms);
@@ -272,13 +287,22 @@ static void forget_answer(fq_command *command) {
 // Nobody sends commands to a service that says it is not ready: while the store is lost and none
 // come, it is asked by a command of our own.
 static void ask_lost_store(fq_writer *writer) {
+    writer->asking = (fq_command){.kind = &nothing_kind, .units = 1, .done = forget_answer};
+    fq_writer_submit(writer, &writer->asking);
+}
+
+static void look_after_store(fq_writer *writer) {
     if (!fq_writer_healthy(writer)) {
-        writer->asking = (fq_command){.kind = &nothing_kind, .units = 1, .done = forget_answer};
-        fq_writer_submit(writer, &writer->asking);
+        ask_lost_store(writer);
+        return;
+    }
+    const fq_err err = writer->config.engine->ops->idle(writer->config.engine);
+    if (err.code) {
+        note_health(writer, err);
     }
 }
 
-// Waits until there is something to do, or a moment for the engine's own chores. False when the
+// Waits until there is something to do, or a moment to look after the store. False when the
 // queue is closed and empty.
 static bool wait(fq_writer *writer) {
     pthread_mutex_lock(&writer->lock);
@@ -291,8 +315,7 @@ static bool wait(fq_writer *writer) {
     const bool more = writer->first || !writer->closed;
     pthread_mutex_unlock(&writer->lock);
     if (idle) {
-        writer->config.engine->ops->idle(writer->config.engine);
-        ask_lost_store(writer);
+        look_after_store(writer);
     }
     return more;
 }
@@ -371,7 +394,12 @@ fq_err fq_writer_start(fq_writer *writer) {
     return FQ_OK;
 }
 
+void fq_writer_give_up(fq_writer *writer) {
+    atomic_store(&writer->giving_up, true);
+}
+
 void fq_writer_stop(fq_writer *writer) {
+    fq_writer_give_up(writer);
     pthread_mutex_lock(&writer->lock);
     writer->closed = true;
     pthread_cond_signal(&writer->wake);

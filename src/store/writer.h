@@ -38,7 +38,7 @@ typedef struct {
 FQ_MUST_USE fq_err fq_writer_make(const fq_writer_config *config, fq_writer **out);
 FQ_MUST_USE fq_err fq_writer_start(fq_writer *writer);
 // Puts a list of commands (linked by next) on the queue: all or none. False when the queue is full
-// or closed.
+// or closed, or while the store does not tell what became of a commit.
 bool fq_writer_submit(fq_writer *writer, fq_command *list);
 // Submits one command and waits for its outcome, for threads that may block (the command line,
 // timers, tests).
@@ -54,6 +54,10 @@ int64_t fq_writer_now_ms(const fq_writer *writer);
 fq_err fq_writer_move_clock(fq_writer *writer, int64_t by_ms);
 // Has idempotency records older than `before_ms` (business time) deleted, a few between batches.
 void fq_writer_forget(fq_writer *writer, int64_t before_ms);
+// The service is about to stop: a commit whose outcome the store does not tell is no longer waited
+// for. To be called when no caller can be answered any more and before the threads that wait for
+// the writer are stopped.
+void fq_writer_give_up(fq_writer *writer);
 // Closes the queue, finishes what was accepted, stops the thread.
 void fq_writer_stop(fq_writer *writer);
 void fq_writer_free(fq_writer *writer);

@@ -208,7 +208,8 @@ def test_the_mode_is_stamped_into_the_data(deploy: Deploy) -> None:
     arguments = ["serve", "--data", where, "--listen", "127.0.0.1:0", "--mode", "live"]
     if own.kind.shape == "split":
         arguments += ["--services", "payment"]
-    done = command(*arguments, environment=own.environment, timeout=30)
+    others = dict.fromkeys(names.SERVICE_URLS.values(), "http://127.0.0.1:1")
+    done = command(*arguments, environment={**own.environment, **others}, timeout=30)
     assert done.returncode != 0 and "ready" not in done.stdout
     assert "sandbox" in done.stderr and "live" in done.stderr
     own.start()

@@ -142,6 +142,9 @@ static void check_wealth(sim_world *world, const wealth *all) {
             expect_balance(world, id, currency, FQ_ACCOUNT_HELD, held_minor);
             expect_balance(world, id, currency, FQ_ACCOUNT_AVAILABLE, all->posted[i][currency] - held_minor);
             expect_balance(world, id, currency, FQ_ACCOUNT_PENDING, 0);
+            if (world->users[i].status == FQ_USER_IS_CLOSED && all->posted[i][currency] != 0) {
+                sim_fail(world, "user %llu is closed, and has money", (unsigned long long)id);
+            }
         }
         expect_balance(world, FQ_OWNER_HOUSE, currency, FQ_ACCOUNT_FEES, all->fees[currency]);
         expect_balance(world, FQ_OWNER_SANDBOX_CHANNEL, currency, FQ_ACCOUNT_CHANNEL, all->channel[currency]);

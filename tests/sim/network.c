@@ -103,7 +103,7 @@ static sim_user *user_of(sim_world *world, uint64_t id) {
 static bool was_frozen(const sim_call *call, uint64_t id) {
     sim_world *world = call->process->world;
     const sim_user *user = user_of(world, id);
-    return user && user->status == FQ_USER_IS_FROZEN && user->told_at <= call->followed_before;
+    return user && user->status != FQ_USER_IS_ACTIVE && user->told_at <= call->followed_before;
 }
 
 static void check_frozen(const sim_call *call, const sim_answer *answer) {
@@ -112,7 +112,7 @@ static void check_frozen(const sim_call *call, const sim_answer *answer) {
         const sim_item *item = &intent->items[i];
         const bool moves = intent->kind == SIM_PAY || intent->kind == SIM_PAY_BULK || intent->kind == SIM_TOP_UP;
         if (moves && !answer->codes[i] && !answer->replayed && was_frozen(call, item->user)) {
-            sim_fail(call->process->world, "request %u moved money of a user known to be frozen", intent->number);
+            sim_fail(call->process->world, "request %u moved money of a user known to be frozen or closed", intent->number);
         }
     }
 }
@@ -138,8 +138,10 @@ static bool changed_something(const sim_answer *answer) {
 static void compare_answers(const sim_call *call, const sim_answer *answer) {
     sim_world *world = call->process->world;
     sim_intent *intent = call->intent;
-    // A writer that was taken over deals ids that another one deals too; it may fail as it likes, and ends.
-    const bool is_current = world->slots[call->process->slot] == call->process;
+    // A writer whose lease was taken over, and who has not noticed yet, may fail as it likes: it deals ids that another
+    // one deals too, and commits none of them.
+    const sim_engine *engine = call->process->engine;
+    const bool is_current = engine->epoch == engine->db->epochs[engine->writer];
     if (answer->code == FQ_INTERNAL && !intent->poison && is_current) {
         sim_fail(world, "request %u got a 500 for another one's fault", intent->number);
     }
@@ -263,6 +265,25 @@ void sim_tell_user(sim_world *world, sim_user *user) {
                                 .version = user->version, .at_ms = world->wall_ms, .told = fq_buffer_str(&told)};
     sim_database_put(db, &event.row);
     fq_buffer_free(&told);
-    sim_trace(world, "user %llu is %s", (unsigned long long)user->id,
-              user->status == FQ_USER_IS_ACTIVE ? "active" : "frozen");
+    static const char *const names[] = {"", "active", "frozen", "closed"};
+    sim_trace(world, "user %llu is %s", (unsigned long long)user->id, names[user->status]);
+}
+
+void sim_close_user(sim_world *world, sim_user *user) {
+    if (user->close_allowed) {
+        user->close_asked = user->close_allowed = false;
+        user->status = FQ_USER_IS_CLOSED;
+        sim_tell_user(world, user);
+        return;
+    }
+    sim_process *process = sim_process_pick(world, false);
+    if (user->close_asked && process) {
+        sim_process_route(process);
+        process->peers.peer[FQ_SERVICE_PAYMENT].local = &process->service;
+        const fq_err err = fq_payment_close_user(&process->peers, (fq_user_id){user->id});
+        user->close_allowed = !err.code;
+        user->close_asked = err.code != FQ_STATE_CONFLICT;
+        sim_trace(world, "payment says of closing user %llu: %s", (unsigned long long)user->id,
+                  fq_error_row_of(err.code)->name);
+    }
 }

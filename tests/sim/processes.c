@@ -292,6 +292,11 @@ static sim_process *process_of(const fq_writer *writer) {
             return sim_now->slots[i];
         }
     }
+    for (sim_process *process = sim_now->replaced; process; process = process->next_replaced) {
+        if (process->service.writer == writer) {
+            return process;
+        }
+    }
     return NULL;
 }
 

@@ -158,7 +158,10 @@ static const fq_json *body_of(fq_arena *arena, const fq_command_kind *kind, cons
 
 fq_command *sim_command_make(sim_world *world, sim_call *call) {
     sim_intent *intent = call->intent;
-    const fq_command base = {.arena = &call->arena, .by = intent->by, .units = 1};
+    fq_command base = {.arena = &call->arena, .by = intent->by, .units = 1};
+    if (sim_fault(world, 20)) {
+        base.deadline_ms = world->monotonic_ns / 1000000 + 500;
+    }
     fq_command *command = make_one(world, &call->arena, intent, base);
     const fq_str key = fq_arena_printf(&call->arena, "key-%u", intent->key);
     const fq_str target = fq_arena_printf(&call->arena, "/v1/%d/%llu", (int)intent->kind,

@@ -131,6 +131,8 @@ typedef struct {
 typedef struct {
     uint64_t id, version, told_at;  // position of the last event about him
     uint8_t status, roles;
+    // To be closed: asked for, and allowed by payment, but not told yet.
+    bool close_asked, close_allowed;
 } sim_user;
 
 // --- processes ---
@@ -162,6 +164,7 @@ struct sim_world {
     bool faults;
     unsigned crash_one_in, error_one_in, commit_one_in, nest_one_in, lose_one_in, twice_one_in;
     int64_t authorization_ms, fee_bps;
+    bool users_close;
     // Time.
     int64_t wall_ms, monotonic_ns;
     // Those who act.
@@ -246,6 +249,8 @@ void sim_deliver(sim_world *world);
 void sim_answer_calls(sim_process *process, fq_command *list);
 void sim_call_free(sim_call *call);
 void sim_tell_user(sim_world *world, sim_user *user);
+// One step of closing him, where that was asked for: payment is asked first, and may be asked again.
+void sim_close_user(sim_world *world, sim_user *user);
 
 // --- clients.c ---
 

@@ -385,16 +385,23 @@ static fq_err settle(fq_engine *base, uint64_t batch_id, bool *out_committed) {
 static fq_err lease(fq_engine *base, uint32_t *out_writer, fq_head *out) {
     sim_engine *engine = of(base);
     FQ_TRY(sim_at(engine->process, SIM_AT_LEASE));
-    engine->epoch = ++engine->db->head.epoch;
-    engine->db->undo_head.epoch = engine->epoch;
-    engine->db->epochs[engine->writer] = engine->epoch;
+    sim_database *db = engine->db;
+    // Whose lease was taken over gets another number.
+    while (engine->epoch > 0 && db->holders[engine->writer] && db->holders[engine->writer] != engine) {
+        engine->writer = (engine->writer + 1) % SIM_WRITERS_MAX;
+    }
+    engine->epoch = ++db->head.epoch;
+    db->undo_head.epoch = engine->epoch;
+    db->epochs[engine->writer] = engine->epoch;
+    db->holders[engine->writer] = engine;
     *out_writer = engine->writer;
-    *out = engine->db->head;
+    *out = db->head;
     return FQ_OK;
 }
 
-static void idle(fq_engine *base) {
+static fq_err idle(fq_engine *base) {
     (void)base;
+    return FQ_OK;
 }
 
 // --- the readers' side ---
@@ -484,6 +491,9 @@ sim_engine *sim_engine_make(sim_database *db, struct sim_process *process, uint3
 }
 
 void sim_engine_free(sim_engine *engine) {
+    if (engine->db->holders[engine->writer] == engine) {
+        engine->db->holders[engine->writer] = NULL;
+    }
     free(engine->seen.at);
     free(engine->writes.at);
     free(engine);

@@ -4,7 +4,7 @@
 
 #include "store/engine.h"
 
-enum { SIM_TABLES_MAX = 16, SIM_WRITERS_MAX = 8 };
+enum { SIM_TABLES_MAX = 16, SIM_WRITERS_MAX = 64 };
 
 typedef struct {
     const fq_table *table;
@@ -38,14 +38,16 @@ typedef struct {
     // What goes back when the power goes: everything since the last sync.
     sim_cells undo;
     fq_head undo_head;
+    // Leases of writers: the last epoch of each number, and who has it.
     uint64_t epochs[SIM_WRITERS_MAX];
+    const struct sim_engine *holders[SIM_WRITERS_MAX];
     sim_claim *claims;
     size_t claim_count, claim_capacity;
     uint64_t commits;
 } sim_database;
 
 // One connection, and its transaction.
-typedef struct {
+typedef struct sim_engine {
     fq_engine base;
     sim_database *db;
     struct sim_process *process;
@@ -69,7 +71,8 @@ static inline fq_row *sim_find(sim_database *db, const fq_table *table, uint64_t
 // Puts a row there at once, for services that are only simulated.
 void sim_database_put(sim_database *db, const fq_row *row);
 
-// `process` may be NULL (nothing then fails). `writer` is the number that its lease will have.
+// `process` may be NULL (nothing then fails). `writer` is the number of its first lease, whoever has it: another one's is
+// taken to have run out.
 sim_engine *sim_engine_make(sim_database *db, struct sim_process *process, uint32_t writer);
 void sim_engine_free(sim_engine *engine);
 

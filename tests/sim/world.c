@@ -47,6 +47,7 @@ static void choose(sim_world *world) {
     world->two_of_order = sim_chance(world, 3);
     world->two_of_payment = !sim_chance(world, 3);
     world->authorization_ms = sim_chance(world, 2) ? 7 * (int64_t)DAY_MS : HOUR_MS;
+    world->users_close = sim_chance(world, 3);
     world->fee_bps = sim_chance(world, 2) ? 0 : 150;
 }
 
@@ -71,10 +72,16 @@ sim_world *sim_world_make(uint64_t seed, uint64_t steps, sim_mutant mutant, bool
     return world;
 }
 
+// Those that were taken over go on for a while, beside the ones that took over.
 static void bury(sim_world *world) {
-    while (world->replaced) {
-        sim_process *process = world->replaced;
-        world->replaced = process->next_replaced;
+    sim_process **at = &world->replaced;
+    while (*at) {
+        sim_process *process = *at;
+        if (process->alive && world->faults && !sim_chance(world, 20)) {
+            at = &process->next_replaced;
+            continue;
+        }
+        *at = process->next_replaced;
         sim_process_free(process);
     }
     for (size_t i = 0; i < SIM_SLOTS; i++) {
@@ -86,6 +93,7 @@ static void bury(sim_world *world) {
 }
 
 void sim_world_free(sim_world *world) {
+    world->faults = false;
     bury(world);
     for (size_t i = 0; i < SIM_SLOTS; i++) {
         if (world->slots[i]) {
@@ -124,12 +132,21 @@ static void move_clock(sim_world *world) {
 
 static void change_user(sim_world *world) {
     sim_user *user = &world->users[sim_below(world, SIM_USERS)];
+    if (user->status == FQ_USER_IS_CLOSED) {
+        return;
+    }
+    user->close_asked |= world->users_close && sim_chance(world, 4);
+    if (user->close_asked && sim_chance(world, 2)) {
+        sim_close_user(world, user);
+        return;
+    }
     user->status = user->status == FQ_USER_IS_ACTIVE && sim_chance(world, 4) ? FQ_USER_IS_FROZEN : FQ_USER_IS_ACTIVE;
     sim_tell_user(world, user);
 }
 
 static void run_one(sim_world *world) {
-    sim_process *process = world->slots[sim_below(world, SIM_SLOTS)];
+    const bool old = world->replaced && sim_chance(world, 3);
+    sim_process *process = old ? world->replaced : world->slots[sim_below(world, SIM_SLOTS)];
     if (!process || !process->alive) {
         return;
     }
@@ -179,6 +196,11 @@ static void round_of_all(sim_world *world) {
     bury(world);
     restart(world, true);
     pass(world, 40000);  // leases of timed work run out
+    for (size_t i = 0; i < SIM_USERS; i++) {
+        if (world->users[i].close_asked) {
+            sim_close_user(world, &world->users[i]);
+        }
+    }
     while (world->message_count > 0) {
         sim_deliver(world);
     }

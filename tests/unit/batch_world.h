@@ -1,5 +1,6 @@
-// What tests of rules share: a batch without a writer or a store. A row that a test fills in counts as loaded; what a
-// command leaves behind is there for the next one, as within one batch. Not for anything but tests.
+// What tests of rules share: a batch without a writer or a store. A row that a test fills in counts
+// as loaded; what a command leaves behind is there for the next one, as within one batch. Not for
+// anything but tests.
 #pragma once
 
 #include "base/clock.h"
@@ -74,7 +75,8 @@ static inline const fq_event_row *world_event(const batch_world *world, size_t b
     return (const fq_event_row *)events->rows[events->count - 1 - back];
 }
 
-// Gives the journal's events their positions, and makes them rows that a later command of the batch can load.
+// Gives the journal's events their positions, and makes them rows that a later command of the batch
+// can load.
 static inline void world_commit_events(batch_world *world) {
     const fq_row_list *events = fq_batch_journal(world->batch, FQ_JOURNAL_EVENT);
     for (size_t i = 0; i < events->count; i++) {

@@ -1,4 +1,5 @@
-// The rules of double entry: what every booking keeps, over random sequences and at the edges of 64 bits.
+// The rules of double entry: what every booking keeps, over random sequences and at the edges of 64
+// bits.
 #include "ledger/ledger.h"
 
 #include "batch_world.h"
@@ -49,9 +50,14 @@ static void test_names(void **state) {
         assert_string_equal(fq_transfer_kind_text((fq_transfer_kind)kind), kinds[kind - 1]);
     }
     // What no row of the table names: nothing to show, and never allowed to go below zero.
-    assert_string_equal(fq_account_kind_text((fq_account_kind)99), "");
-    assert_string_equal(fq_transfer_kind_text((fq_transfer_kind)99), "");
-    assert_true(fq_account_kind_is_wallet((fq_account_kind)99));
+    static const int unknown[] = {0, 7, 8, 99, UINT8_MAX};
+    for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+        assert_string_equal(fq_account_kind_text((fq_account_kind)unknown[i]), "");
+        assert_true(fq_account_kind_is_wallet((fq_account_kind)unknown[i]));
+        if (unknown[i] != FQ_TRANSFER_FEE) {
+            assert_string_equal(fq_transfer_kind_text((fq_transfer_kind)unknown[i]), "");
+        }
+    }
 }
 
 // --- one booking ---

@@ -1,4 +1,5 @@
-// The rules of orders: every refusal in order, who may, how an order ends, and the same answer again.
+// The rules of orders: every refusal in order, who may, how an order ends, and the same answer
+// again.
 #include "world.h"
 
 // --- create, down the refusals: each line mends the fault of the one before ---
@@ -155,7 +156,8 @@ static void test_close_by_status(void **state) {
         {ORDER_REFUNDED, ORDER_CANCELLED, false, FQ_STATE_CONFLICT},
         {ORDER_EXPIRED, ORDER_CANCELLED, false, FQ_STATE_CONFLICT},
         {ORDER_EXPIRED, ORDER_CANCELLED, true, FQ_STATE_CONFLICT},
-        // What this very call has asked payment to close is told as done, whoever was faster with the event.
+        // What this very call has asked payment to close is told as done, whoever was faster with
+        // the event.
         {ORDER_CANCELLED, ORDER_CANCELLED, false, FQ_DONE},
         {ORDER_CANCELLED, ORDER_CANCELLED, true, FQ_STATE_CONFLICT},
     };

@@ -1,4 +1,5 @@
-// Many payments in one command: each as the single one, all or none where asked, whole again when a fact is missing.
+// Many payments in one command: each as the single one, all or none where asked, whole again when a
+// fact is missing.
 #include "world.h"
 
 enum { ITEMS = 4 };

@@ -1,4 +1,5 @@
-// What becomes of an authorisation: capture, cancel, its end by time, and an order that is closed meanwhile.
+// What becomes of an authorisation: capture, cancel, its end by time, and an order that is closed
+// meanwhile.
 #include "world.h"
 
 // --- every status, every command, every scope ---
@@ -211,7 +212,8 @@ static void test_guard_states(void **state) {
     }
 }
 
-// Told no while an attempt is under way; carried out when that ends unpaid, and not when it is captured.
+// Told no while an attempt is under way; carried out when that ends unpaid, and not when it is
+// captured.
 static void test_wishes(void **state) {
     (void)state;
     static const fq_guard_state wishes[] = {FQ_GUARD_CANCELLED, FQ_GUARD_EXPIRED};

@@ -1,5 +1,5 @@
-// The rules of paying: every refusal in the contract's order, who may, what is booked, fees, holds, and the same answer
-// again.
+// The rules of paying: every refusal in the contract's order, who may, what is booked, fees, holds,
+// and the same answer again.
 #include "world.h"
 
 #include "service/worker.h"
@@ -192,7 +192,8 @@ static void test_scopes(void **state) {
         {FQ_SCOPE_PAYER, PAYEE, 0, PAYEE, FQ_USER_NOT_FOUND},
         {FQ_SCOPE_MERCHANT, PAYEE, 0, PAYEE, FQ_USER_NOT_FOUND},
         {FQ_SCOPE_MERCHANT, OTHER, 0, PAYEE, FQ_USER_NOT_FOUND},
-        // A merchant's key of the payer himself: he sees himself, but not another's order, and his own he may not pay.
+        // A merchant's key of the payer himself: he sees himself, but not another's order, and his
+        // own he may not pay.
         {FQ_SCOPE_MERCHANT, PAYER, 0, PAYEE, FQ_ORDER_NOT_FOUND},
         {FQ_SCOPE_MERCHANT, PAYER, 0, PAYER, FQ_NOT_ALLOWED},
     };

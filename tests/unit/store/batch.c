@@ -1,4 +1,5 @@
-// The rows of a batch against a naive model: any sequence of wanting, writing, removing, appending, marks and rewinds.
+// The rows of a batch against a naive model: any sequence of wanting, writing, removing, appending,
+// marks and rewinds.
 #include "store/batch.h"
 
 #include "batch_world.h"

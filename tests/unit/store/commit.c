@@ -1,4 +1,5 @@
-// One batch in its steps: what is written, what is answered, and what each failure of the store costs.
+// One batch in its steps: what is written, what is answered, and what each failure of the store
+// costs.
 #include "store/commit.h"
 
 #include "batch_world.h"
@@ -254,21 +255,27 @@ static void test_never_made(void **state) {
     rig_end(&at);
 }
 
-static void commit_in_child(void *context) {
-    rig *at = context;
-    add_command add = add_of(1, 5);
-    commit_all(at, &add, 1);
+static bool ask_twice_more(void *context) {
+    int *left = context;
+    return (*left)-- > 0;
 }
 
-static void test_unknown_for_good_stops_the_process(void **state) {
+// Whoever stops the service ends the asking; nobody is told that it was made.
+static void test_unknown_until_given_up(void **state) {
     (void)state;
     rig at;
     rig_begin(&at);
+    int left = 2;
+    at.commit.keep_asking = ask_twice_more;
+    at.commit.context = &left;
     at.engine.script[CALL_COMMIT][0] = FQ_STORE_UNKNOWN;
     for (size_t i = 0; i < SCRIPT_MAX; i++) {
         at.engine.script[CALL_SETTLE][i] = FQ_STORE_LOST;
     }
-    assert_true(world_stops(commit_in_child, &at));
+    add_command add = add_of(1, 5);
+    assert_int_equal(commit_all(&at, &add, 1).code, FQ_STORE_UNKNOWN);
+    assert_string_equal(scripted_trace(&at.engine), "blshscSSS");
+    assert_int_equal(add.base.outcome.code, FQ_UNAVAILABLE);
     rig_end(&at);
 }
 
@@ -450,7 +457,7 @@ int main(void) {
         cmocka_unit_test(test_unknown_and_made),
         cmocka_unit_test(test_unknown_and_not_made),
         cmocka_unit_test(test_never_made),
-        cmocka_unit_test(test_unknown_for_good_stops_the_process),
+        cmocka_unit_test(test_unknown_until_given_up),
         cmocka_unit_test(test_poison_costs_one),
         cmocka_unit_test(test_poison_and_its_twin),
         cmocka_unit_test(test_lost_and_full),

@@ -1,5 +1,6 @@
-// An engine for tests of the writer: a handful of rows in memory, and a script of what each call returns, one answer a
-// call; when the script of a call is used up it succeeds. Not for anything but tests.
+// An engine for tests of the writer: a handful of rows in memory, and a script of what each call
+// returns, one answer a call; when the script of a call is used up it succeeds. Not for anything
+// but tests.
 #pragma once
 
 #include "crypto/audit_chain.h"
@@ -169,8 +170,9 @@ static inline void scripted_rollback(fq_engine *base) {
     scripted_note(base, 'r');
 }
 
-static inline void scripted_idle(fq_engine *base) {
+static inline fq_err scripted_idle(fq_engine *base) {
     (void)base;
+    return FQ_OK;
 }
 
 static inline fq_err scripted_settle(fq_engine *base, uint64_t batch_id, bool *out_committed) {

@@ -116,7 +116,8 @@ static void test_told_round_trip(void **state) {
     }
 }
 
-// A newer binary reads an older record: columns that it lacks keep their values. The other way round only as a prefix.
+// A newer binary reads an older record: columns that it lacks keep their values. The other way
+// round only as a prefix.
 static void test_older_and_newer(void **state) {
     (void)state;
     fq_buffer bytes;
@@ -140,7 +141,8 @@ static void test_older_and_newer(void **state) {
     fq_buffer_free(&bytes);
 }
 
-// Whatever the bytes are: read within them, and every cut that is not at the end of a column is found.
+// Whatever the bytes are: read within them, and every cut that is not at the end of a column is
+// found.
 static void test_damaged_records(void **state) {
     (void)state;
     test_random random = test_random_start("damaged records");

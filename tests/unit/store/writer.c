@@ -1,4 +1,5 @@
-// The writer's queue: what it takes, what it drops, whom it answers, and what it says of its health.
+// The writer's queue: what it takes, what it drops, whom it answers, and what it says of its
+// health.
 #include "store/writer.h"
 
 #include "base/clock.h"
