@@ -175,6 +175,42 @@ bool fq_config_set(fq_config *config, const char *name, const char *value, const
     return set_row(&(source){config, origin, out_fault}, row, value);
 }
 
+// Reloading.
+
+static void take_over(void *live, const void *fresh, fq_setting_type type) {
+    switch (type) {
+    case FQ_TYPE_INTEGER:
+    case FQ_TYPE_DURATION:
+    case FQ_TYPE_SIZE:
+        atomic_store((_Atomic int64_t *)live, *(const int64_t *)fresh);
+        return;
+    case FQ_TYPE_CHOICE:
+        atomic_store((_Atomic int *)live, *(const int *)fresh);
+        return;
+    case FQ_TYPE_TEXT:
+    case FQ_TYPE_BOOL:
+        break;
+    }
+    FQ_ASSERT(!"a setting of this type cannot be replaced while it is read");
+}
+
+void fq_config_take_over(fq_config *live, const fq_config *fresh,
+                         void (*tell)(const fq_setting_row *row, bool taken)) {
+    for (size_t i = 0; i < FQ_SETTING_COUNT; i++) {
+        const fq_setting_row *row = &rows[i];
+        if (strcmp(live->text[i], fresh->text[i]) == 0) {
+            continue;
+        }
+        if (row->reloads) {
+            take_over((char *)&live->settings + row->offset,
+                      (const char *)&fresh->settings + row->offset, row->type);
+            live->text[i] = fq_arena_text(&live->arena, fq_str_of(fresh->text[i]));
+            live->origin[i] = fq_arena_text(&live->arena, fq_str_of(fresh->origin[i]));
+        }
+        tell(row, row->reloads);
+    }
+}
+
 // The file.
 
 typedef struct {

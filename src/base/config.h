@@ -6,16 +6,25 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 
-typedef const char *fq_setting_TEXT;
-typedef int64_t fq_setting_INTEGER;   // a number
-typedef int64_t fq_setting_DURATION;  // milliseconds
-typedef int64_t fq_setting_SIZE;      // bytes
-typedef bool fq_setting_BOOL;
-typedef int fq_setting_CHOICE;  // the index in `allowed`
+#include <stdatomic.h>
+
+// By type and flag. What a running server takes over on reload (R) is read by every thread
+// meanwhile, so it is atomic; who needs one twice reads it once.
+typedef const char *fq_setting_TEXT_0, *fq_setting_TEXT_S;
+typedef int64_t fq_setting_INTEGER_0;  // a number
+typedef _Atomic int64_t fq_setting_INTEGER_R;
+typedef int64_t fq_setting_DURATION_0;  // milliseconds
+typedef _Atomic int64_t fq_setting_DURATION_R;
+typedef int64_t fq_setting_SIZE_0;  // bytes
+typedef _Atomic int64_t fq_setting_SIZE_R;
+typedef bool fq_setting_BOOL_0;
+typedef int fq_setting_CHOICE_0;  // the index in `allowed`
+typedef _Atomic int fq_setting_CHOICE_R;
 
 // What everybody reads: one member a row of settings.def, `section_name`. Text is never NULL.
 typedef struct {
-#define X(section, name, type, standard, allowed, flags, en, zh) fq_setting_##type section##_##name;
+#define X(section, name, type, standard, allowed, flags, en, zh) \
+    fq_setting_##type##_##flags section##_##name;
 #include "base/settings.def"
 #undef X
 } fq_settings;
@@ -29,6 +38,7 @@ typedef enum {
 
 // Readable names for some choices; their order is that of settings.def.
 enum { FQ_MODE_SANDBOX = 0, FQ_MODE_LIVE = 1 };
+enum { FQ_TLS_1_2 = 0, FQ_TLS_1_3 = 1 };
 
 typedef enum {
     FQ_TYPE_TEXT,
@@ -91,6 +101,12 @@ FQ_MUST_USE bool fq_config_set(fq_config *config, const char *name, const char *
                                const char *origin, fq_config_fault *out_fault);
 // What settings say together: file pairs, ranges that depend on each other.
 FQ_MUST_USE bool fq_config_check(const fq_config *config, fq_config_fault *out_fault);
+
+// Makes `live`, which every thread may be reading, what `fresh` says, as far as settings reload.
+// `tell` is called for each that differs, with whether it was taken over; the others keep their
+// values until a restart.
+void fq_config_take_over(fq_config *live, const fq_config *fresh,
+                         void (*tell)(const fq_setting_row *row, bool taken));
 
 // Is `flag` ("--log-level") that of a setting? For the command line's parser.
 bool fq_config_is_flag(const char *flag);

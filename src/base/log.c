@@ -40,6 +40,10 @@ fq_log_context fq_log_use(fq_log_context context) {
     return before;
 }
 
+fq_log_context fq_log_here(void) {
+    return log_context;
+}
+
 bool fq_log_level_parse(fq_str text, fq_log_level *out) {
     for (int level = FQ_LOG_ERROR; level <= FQ_LOG_DEBUG; level++) {
         if (fq_str_equal(text, fq_str_of(level_names[level]))) {
@@ -152,10 +156,14 @@ static void add_field(line *l, const fq_log_field *field, bool plain) {
 }
 
 static void add_context(line *l, bool plain) {
-    const fq_log_field fields[] = {FQ_LOG_STR("service", log_context.service),
-                                   FQ_LOG_STR("request_id", log_context.request_id),
-                                   FQ_LOG_STR("trace_id", log_context.trace_id),
-                                   FQ_LOG_STR("span_id", log_context.span_id)};
+    // "00-" trace id "-" span id "-" flags
+    enum { TRACE_AT = 3, TRACE_LEN = 32, SPAN_AT = 36, SPAN_LEN = 16 };
+    const fq_str parent = log_context.traceparent;
+    const bool traced = parent.len >= SPAN_AT + SPAN_LEN;
+    const fq_str trace = {parent.at + (traced ? TRACE_AT : 0), traced ? TRACE_LEN : 0};
+    const fq_str span = {parent.at + (traced ? SPAN_AT : 0), traced ? SPAN_LEN : 0};
+    const fq_log_field fields[] = {FQ_LOG_STR("request_id", log_context.request_id),
+                                   FQ_LOG_STR("trace_id", trace), FQ_LOG_STR("span_id", span)};
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (fields[i].text.len > 0) {
             add_field(l, &fields[i], plain);

@@ -25,9 +25,9 @@ typedef struct {
 } fq_log_field;
 
 // What the lines of this thread belong to; empty ones are left out. Views must outlive their use
-// here.
+// here. `traceparent` is well-formed (W3C Trace Context, version 00).
 typedef struct {
-    fq_str service, request_id, trace_id, span_id;
+    fq_str request_id, traceparent;
 } fq_log_context;
 
 // At start, and again when the configuration is reloaded. `fd` is 2 but in tests.
@@ -35,6 +35,8 @@ void fq_log_configure(int fd, fq_log_level level, fq_log_format format);
 bool fq_log_enabled(fq_log_level level);
 // Sets this thread's context; returns the one before, to be put back.
 fq_log_context fq_log_use(fq_log_context context);
+// This thread's context, to be passed on.
+fq_log_context fq_log_here(void);
 // The level of that name ("error", "warn", "info", "debug"). False on anything else.
 bool fq_log_level_parse(fq_str text, fq_log_level *out);
 

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -88,6 +89,50 @@ bool fq_process_read(int64_t pid, fq_process_usage *out) {
         .open_files_max = (int64_t)files.rlim_cur,
     };
     return true;
+}
+
+// cpu.max: "QUOTA PERIOD" in microseconds, or "max PERIOD".
+unsigned fq_process_quota(const char *folder) {
+    char path[4200], text[FILE_BYTES_MAX];
+    unsigned long long quota_us, period_us;
+    snprintf(path, sizeof(path), "%.4096s/cpu.max", folder);
+    if (!read_file(path, text) || sscanf(text, "%llu %llu", &quota_us, &period_us) != 2 ||
+        period_us == 0) {
+        return 0;
+    }
+    const unsigned long long cores = quota_us / period_us + (quota_us % period_us > 0);
+    return cores == 0 ? 1 : cores > 4096 ? 4096 : (unsigned)cores;
+}
+
+// The groups above have quotas of their own; the tightest counts. Within a container the process
+// sees its own group as the root.
+static unsigned quota_of_groups(void) {
+    static const char root[] = "/sys/fs/cgroup";
+    char text[FILE_BYTES_MAX], folder[FILE_BYTES_MAX + sizeof(root)];
+    unsigned least = fq_process_quota(root);
+    const char *group = read_file("/proc/self/cgroup", text) ? strstr(text, "0::/") : NULL;
+    if (!group) {
+        return least;
+    }
+    snprintf(folder, sizeof(folder), "%s%.*s", root, (int)strcspn(group + 3, "\n"), group + 3);
+    for (char *end = folder + strlen(folder); end > folder + sizeof(root) - 1;
+         end = strrchr(folder, '/')) {
+        *end = '\0';
+        const unsigned quota = fq_process_quota(folder);
+        least = quota > 0 && (least == 0 || quota < least) ? quota : least;
+    }
+    return least;
+}
+
+unsigned fq_process_cores(void) {
+    cpu_set_t bound;
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned cores = online > 0 ? (unsigned)online : 1;
+    if (sched_getaffinity(0, sizeof(bound), &bound) == 0 && CPU_COUNT(&bound) > 0) {
+        cores = (unsigned)CPU_COUNT(&bound);
+    }
+    const unsigned quota = quota_of_groups();
+    return quota > 0 && quota < cores ? quota : cores;
 }
 
 static void put(fq_buffer *out, const char *name, const char *type, const char *help,

@@ -26,6 +26,8 @@ fq_err fq_database_open(const fq_settings *settings, const char *where, fq_servi
     const fq_store_options options = {
         .busy_timeout_ms = settings->store_sqlite_busy_timeout,
         .cache_bytes = settings->store_sqlite_page_cache,
+        .reader_cache_bytes = settings->store_sqlite_reader_cache,
+        .connect_timeout_ms = settings->store_postgres_connect_timeout,
         .migrate = use == FQ_DATABASE_MIGRATE,
         .read_only = use == FQ_DATABASE_READ,
     };

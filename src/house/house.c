@@ -228,7 +228,8 @@ static unsigned threads_of(const fq_settings *settings) {
 
 static fq_err start_server(fq_house *house) {
     const fq_settings *settings = house->settings;
-    const fq_tls_files tls = {settings->tls_certificate_file, settings->tls_private_key_file};
+    const fq_tls_files tls = {settings->tls_certificate_file, settings->tls_private_key_file,
+                              settings->tls_version_min == FQ_TLS_1_3};
     const bool secure = settings->tls_certificate_file[0];
     fq_server_config config = {
         .listen_count = 1,
@@ -327,12 +328,15 @@ void fq_house_close(fq_house *house) {
         if (!fq_server_drain(house->server, house->settings->server_drain_timeout)) {
             fq_log(FQ_LOG_WARN, "some requests did not finish in time");
         }
-        fq_server_stop(house->server);
+        fq_server_hang_up(house->server);
     }
     for (size_t i = 0; i < house->running_count; i++) {
         if (house->running[i]->writer) {
             fq_writer_give_up(house->running[i]->writer);
         }
+    }
+    if (house->server) {
+        fq_server_stop(house->server);
     }
     // Those who follow stop before those who are followed: a follower reads its source's store.
     for (size_t i = house->running_count; i > 0; i--) {

@@ -333,7 +333,7 @@ void http_connection_ready(fq_connection *connection, uint32_t events) {
 }
 
 void http_connection_check_time(fq_connection *connection) {
-    const fq_server_config *config = &connection->loop->server->config;
+    const http_limits *set = &connection->loop->server->limits;
     const int64_t waited_ms = connection->loop->now_ms - connection->phase_began_ms;
     enum { WRITE_TIMEOUT_MS = 30000, LINGER_TIMEOUT_MS = 2000, RATE_GRACE_MS = 5000 };
     if (connection->first && connection->first != connection->reading &&
@@ -344,14 +344,14 @@ void http_connection_check_time(fq_connection *connection) {
         return;
     }
     const int64_t limits[PHASE_COUNT] = {
-        [PHASE_IDLE] = config->idle_timeout_ms, [PHASE_HANDSHAKE] = config->head_timeout_ms,
-        [PHASE_HEAD] = config->head_timeout_ms, [PHASE_BODY] = config->body_timeout_ms,
-        [PHASE_ANSWERING] = INT64_MAX,          [PHASE_WRITING] = WRITE_TIMEOUT_MS,
+        [PHASE_IDLE] = set->idle_timeout_ms, [PHASE_HANDSHAKE] = set->head_timeout_ms,
+        [PHASE_HEAD] = set->head_timeout_ms, [PHASE_BODY] = set->body_timeout_ms,
+        [PHASE_ANSWERING] = INT64_MAX,       [PHASE_WRITING] = WRITE_TIMEOUT_MS,
         [PHASE_LINGERING] = LINGER_TIMEOUT_MS,
     };
     const bool crawls =
         connection->phase == PHASE_BODY && waited_ms > RATE_GRACE_MS &&
-        (int64_t)connection->body_arrived_bytes * 1000 < config->body_bytes_per_s * waited_ms;
+        (int64_t)connection->body_arrived_bytes * 1000 < set->body_bytes_per_s * waited_ms;
     if (waited_ms < limits[connection->phase] && !crawls) {
         return;
     }
@@ -359,6 +359,9 @@ void http_connection_check_time(fq_connection *connection) {
         http_refuse_and_close(connection, fq_refuse(FQ_REQUEST_TIMEOUT, NULL));
         http_connection_pump(connection);
     } else {
+        if (connection->phase == PHASE_HANDSHAKE || connection->phase == PHASE_WRITING) {
+            fq_metrics_add(connection->loop->server->timed_out, 1);
+        }
         http_connection_kill(connection);
     }
 }

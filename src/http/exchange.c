@@ -29,7 +29,7 @@ fq_exchange *http_exchange_take(fq_loop *loop, fq_connection *connection) {
     exchange->route = -1;
     exchange->body_bytes_max = config->body_bytes_max;
     exchange->begun_ns = fq_monotonic_ns();
-    exchange->deadline_ms = exchange->begun_ns / 1000000 + config->request_timeout_ms;
+    exchange->deadline_ms = exchange->begun_ns / 1000000 + loop->server->limits.request_timeout_ms;
     if (connection->last) {
         connection->last->later = exchange;
     } else {

@@ -65,6 +65,7 @@ static bool accept_one(fq_loop *loop, http_listener *listener) {
                            SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE) {
+            fq_metrics_add(loop->server->refused, 1);
             turn_away(loop, listener->source.fd);
             return true;
         }
@@ -73,9 +74,11 @@ static bool accept_one(fq_loop *loop, http_listener *listener) {
     fq_server *server = loop->server;
     if (atomic_fetch_add(&server->connection_count, 1) >= (int64_t)server->config.connections_max) {
         atomic_fetch_sub(&server->connection_count, 1);
+        fq_metrics_add(server->refused, 1);
         close(fd);
         return true;
     }
+    fq_metrics_add(server->accepted, 1);
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     char peer[46];
@@ -186,10 +189,10 @@ static void handle_event(fq_loop *loop, http_source *source, uint32_t events) {
 
 // Time limits are looked at this often: exact enough, and nothing is done for them on a request's
 // way.
-static int64_t sweep_interval_ms(const fq_server_config *config) {
+static int64_t sweep_interval_ms(const http_limits *set) {
     int64_t shortest = 2000;
-    const int64_t limits[] = {config->head_timeout_ms, config->body_timeout_ms,
-                              config->idle_timeout_ms, config->request_timeout_ms};
+    const int64_t limits[] = {set->head_timeout_ms, set->body_timeout_ms, set->idle_timeout_ms,
+                              set->request_timeout_ms};
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
         shortest = limits[i] < shortest ? limits[i] : shortest;
     }
@@ -204,12 +207,13 @@ void *http_loop_run(void *argument) {
     enum { EVENTS_A_ROUND = 256 };
     fq_loop *loop = argument;
     struct epoll_event events[EVENTS_A_ROUND];
-    const int64_t interval_ms = sweep_interval_ms(&loop->server->config);
+    int64_t interval_ms = sweep_interval_ms(&loop->server->limits);
     while (!is_over(loop)) {
         const int count = epoll_wait(loop->epoll_fd, events, EVENTS_A_ROUND,
                                      loop->connections ? (int)interval_ms : -1);
         FQ_ASSERT(count >= 0 || errno == EINTR);
         loop->now_ms = fq_monotonic_ms();
+        atomic_store_explicit(&loop->turns, loop->turns + 1, memory_order_relaxed);
         for (int i = 0; i < count; i++) {
             handle_event(loop, events[i].data.ptr, events[i].events);
         }
@@ -217,6 +221,7 @@ void *http_loop_run(void *argument) {
         pump_dirty(loop);
         if (loop->now_ms - loop->swept_ms >= interval_ms) {
             loop->swept_ms = loop->now_ms;
+            interval_ms = sweep_interval_ms(&loop->server->limits);
             for_each_connection(loop, http_connection_check_time);
         }
         if (!loop->drained && atomic_load(&loop->server->draining)) {

@@ -3,6 +3,7 @@
 // Everything here belongs to one loop's thread but what is marked as shared.
 #pragma once
 
+#include "base/metrics.h"
 #include "http/parser.h"
 #include "http/server.h"
 
@@ -26,6 +27,7 @@ typedef struct {
     pthread_mutex_t mutex;
     SSL_CTX *context;
     char *certificate_file, *key_file;
+    bool only_1_3;
 } http_tls;
 
 typedef struct {
@@ -109,10 +111,20 @@ struct fq_loop {
     _Atomic(fq_exchange *) returned;   // shared: a stack, newest first
     _Atomic(int) pushers;              // shared: threads within fq_exchange_return
     _Atomic(int64_t) active_requests;  // shared: read by others
+    _Atomic(uint64_t) turns;           // shared: read by others
+    uint64_t turns_seen;               // fq_server_is_alive's own
 };
+
+// fq_server_limits, set by one thread and read by the loops.
+typedef struct {
+    _Atomic(int64_t) head_timeout_ms, body_timeout_ms, body_bytes_per_s, idle_timeout_ms,
+        request_timeout_ms;
+} http_limits;
 
 struct fq_server {
     fq_server_config config;
+    http_limits limits;
+    fq_series accepted, refused, timed_out, malformed;  // connections
     http_tls *tls[FQ_LISTENS_MAX];
     uint16_t ports[FQ_LISTENS_MAX];
     fq_loop *loops;

@@ -44,6 +44,9 @@ static bool method_of(uint8_t grammar_method, fq_method *out) {
     case HTTP_OPTIONS:
         *out = FQ_OPTIONS;
         return true;
+    case HTTP_TRACE:
+        *out = FQ_TRACE;
+        return true;
     default:
         return false;
     }

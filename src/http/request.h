@@ -5,14 +5,15 @@
 #include "base/str.h"
 
 // The methods spoken here: X(name, wire). Any other is refused with 501 before a request exists.
-#define FQ_METHODS(X)      \
-    X(FQ_GET, "GET")       \
-    X(FQ_HEAD, "HEAD")     \
-    X(FQ_POST, "POST")     \
-    X(FQ_PUT, "PUT")       \
-    X(FQ_PATCH, "PATCH")   \
-    X(FQ_DELETE, "DELETE") \
-    X(FQ_OPTIONS, "OPTIONS")
+#define FQ_METHODS(X)        \
+    X(FQ_GET, "GET")         \
+    X(FQ_HEAD, "HEAD")       \
+    X(FQ_POST, "POST")       \
+    X(FQ_PUT, "PUT")         \
+    X(FQ_PATCH, "PATCH")     \
+    X(FQ_DELETE, "DELETE")   \
+    X(FQ_OPTIONS, "OPTIONS") \
+    X(FQ_TRACE, "TRACE")
 
 typedef enum {
 #define X(name, wire) name,

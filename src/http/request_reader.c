@@ -67,7 +67,9 @@ static void refuse_last(fq_exchange *exchange, fq_err fault) {
 }
 
 void http_refuse_and_close(fq_connection *connection, fq_err fault) {
+    const fq_server *server = connection->loop->server;
     fq_exchange *exchange = connection->reading;
+    fq_metrics_add(fault.code == FQ_REQUEST_TIMEOUT ? server->timed_out : server->malformed, 1);
     if (!exchange) {
         exchange = http_exchange_take(connection->loop, connection);
         exchange->request.version_minor = 1;

@@ -26,15 +26,26 @@ static fq_server_config with_defaults(const fq_server_config *given) {
     DEFAULT(body_bytes_max, 64 * 1024);
     DEFAULT(arena_bytes_max, 32 * 1024 * 1024);
     DEFAULT(answer_bytes_max, 16 * 1024 * 1024);
-    DEFAULT(head_timeout_ms, 10000);
-    DEFAULT(body_timeout_ms, 30000);
-    DEFAULT(body_bytes_per_s, 500);
-    DEFAULT(idle_timeout_ms, 75000);
-    DEFAULT(request_timeout_ms, 30000);
 #undef DEFAULT
     config.threads =
         config.threads < FQ_SERVER_THREADS_MAX ? config.threads : FQ_SERVER_THREADS_MAX;
     return config;
+}
+
+void fq_server_set_limits(fq_server *server, const fq_server_limits *limits) {
+#define SET(field, standard) \
+    atomic_store(&server->limits.field, limits->field ? limits->field : (standard))
+    SET(head_timeout_ms, 10000);
+    SET(body_timeout_ms, 30000);
+    SET(body_bytes_per_s, 500);
+    SET(idle_timeout_ms, 75000);
+    SET(request_timeout_ms, 30000);
+#undef SET
+}
+
+static fq_series connections_that(const char *outcome) {
+    return fq_metrics_series(FQ_METRIC_HTTP_CONNECTIONS_TOTAL, fq_str_of(outcome), FQ_STR(""),
+                             FQ_STR(""));
 }
 
 // `errno` becomes the reason, once, here.
@@ -176,6 +187,11 @@ fq_err fq_server_start(const fq_server_config *config, fq_server **out, char out
     fq_server *server = calloc(1, sizeof(*server));
     FQ_ASSERT(server != NULL);
     server->config = with_defaults(config);
+    fq_server_set_limits(server, &config->limits);
+    server->accepted = connections_that("accepted");
+    server->refused = connections_that("refused");
+    server->timed_out = connections_that("timed_out");
+    server->malformed = connections_that("malformed");
     server->loops = calloc(server->config.threads, sizeof(*server->loops));
     FQ_ASSERT(server->loops != NULL);
     for (unsigned i = 0; i < server->config.threads; i++) {
@@ -227,6 +243,18 @@ static void wake_all(fq_server *server) {
     }
 }
 
+bool fq_server_is_alive(fq_server *server) {
+    bool alive = true;
+    for (unsigned i = 0; i < server->started_count; i++) {
+        fq_loop *loop = &server->loops[i];
+        const uint64_t turns = atomic_load_explicit(&loop->turns, memory_order_relaxed);
+        alive &= turns != loop->turns_seen || turns == 0;
+        loop->turns_seen = turns;
+    }
+    wake_all(server);
+    return alive;
+}
+
 bool fq_server_drain(fq_server *server, int64_t timeout_ms) {
     const int64_t end_ms = fq_monotonic_ms() + timeout_ms;
     atomic_store(&server->draining, true);
@@ -239,6 +267,16 @@ bool fq_server_drain(fq_server *server, int64_t timeout_ms) {
             atomic_load(&server->connection_count) == 0 && fq_server_active_requests(server) == 0;
     }
     return done;
+}
+
+void fq_server_hang_up(fq_server *server) {
+    const struct timespec pause = {.tv_nsec = 1000 * 1000};
+    atomic_store(&server->draining, true);
+    atomic_store(&server->stopping, true);
+    wake_all(server);
+    while (atomic_load(&server->connection_count) > 0) {
+        nanosleep(&pause, NULL);  // a loop never waits, so it is there soon
+    }
 }
 
 static void close_if_open(int fd) {
@@ -266,9 +304,7 @@ static void free_loop(fq_loop *loop) {
 }
 
 void fq_server_stop(fq_server *server) {
-    atomic_store(&server->draining, true);
-    atomic_store(&server->stopping, true);
-    wake_all(server);
+    fq_server_hang_up(server);
     for (unsigned i = 0; i < server->started_count; i++) {
         pthread_join(server->loops[i].thread, NULL);
     }

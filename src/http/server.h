@@ -31,6 +31,7 @@ typedef struct fq_handlers {
 
 typedef struct {
     const char *certificate_file, *key_file;  // PEM; the certificate first, then its chain
+    bool only_1_3;                            // no TLS 1.2 either
 } fq_tls_files;
 
 typedef struct {
@@ -45,19 +46,23 @@ typedef struct {
 
 // Zero means the default that stands beside.
 typedef struct {
-    fq_listen listens[FQ_LISTENS_MAX];  // at least one
-    size_t listen_count;
-    unsigned threads;            // 1; at most FQ_SERVER_THREADS_MAX
-    unsigned connections_max;    // 10000, over all loops
-    unsigned pipeline_max;       // 64 requests of one connection under way
-    size_t body_bytes_max;       // 64 KiB, where `head` does not say otherwise
-    size_t arena_bytes_max;      // 32 MiB an exchange
-    size_t answer_bytes_max;     // 16 MiB
     int64_t head_timeout_ms;     // 10000
     int64_t body_timeout_ms;     // 30000
     int64_t body_bytes_per_s;    // 500
     int64_t idle_timeout_ms;     // 75000
     int64_t request_timeout_ms;  // 30000; then 503 and close
+} fq_server_limits;
+
+typedef struct {
+    fq_listen listens[FQ_LISTENS_MAX];  // at least one
+    size_t listen_count;
+    unsigned threads;          // 1; at most FQ_SERVER_THREADS_MAX
+    unsigned connections_max;  // 10000, over all loops
+    unsigned pipeline_max;     // 64 requests of one connection under way
+    size_t body_bytes_max;     // 64 KiB, where `head` does not say otherwise
+    size_t arena_bytes_max;    // 32 MiB an exchange
+    size_t answer_bytes_max;   // 16 MiB
+    fq_server_limits limits;
 } fq_server_config;
 
 #define FQ_SERVER_THREADS_MAX 64
@@ -75,9 +80,16 @@ int64_t fq_server_active_requests(const fq_server *server);
 // Reads certificates and keys again; connections that stand keep theirs. On failure the old ones
 // stay.
 FQ_MUST_USE fq_err fq_server_reload_tls(fq_server *server);
+// Other limits from now on; what is under way may still end by the old ones.
+void fq_server_set_limits(fq_server *server, const fq_server_limits *limits);
+// Has every loop turned since this was asked before? A loop that has not hangs, for idle ones are
+// woken by each call. For one thread at a time; calls a second or more apart.
+bool fq_server_is_alive(fq_server *server);
 // Stops accepting, closes idle connections, finishes what was accepted and answers anything newer
 // with 503 and "Connection: close". True when all is done within `timeout_ms`.
 bool fq_server_drain(fq_server *server, int64_t timeout_ms);
+// Closes all connections at once: what is still under way is not answered any more.
+void fq_server_hang_up(fq_server *server);
 // Closes everything, waits for kept exchanges to be returned, and frees the server. Those who keep
 // exchanges must still be running.
 void fq_server_stop(fq_server *server);

@@ -21,7 +21,7 @@ static int choose_protocol(SSL *tls, const unsigned char **out, unsigned char *o
     return SSL_TLSEXT_ERR_OK;
 }
 
-static bool configure(SSL_CTX *context, const char *certificate_file, const char *key_file) {
+static bool configure(SSL_CTX *context, const fq_tls_files *files) {
     char groups[] = "X25519:P-256:P-384";  // OpenSSL's macro takes no const
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_TICKET);
@@ -29,18 +29,19 @@ static bool configure(SSL_CTX *context, const char *certificate_file, const char
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
-    return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+    const int oldest = files->only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+    return SSL_CTX_set_min_proto_version(context, oldest) == 1 &&
            SSL_CTX_set_num_tickets(context, 0) == 1 &&
            SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
            SSL_CTX_set1_groups_list(context, groups) == 1 &&
-           SSL_CTX_use_certificate_chain_file(context, certificate_file) == 1 &&
-           SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) == 1 &&
+           SSL_CTX_use_certificate_chain_file(context, files->certificate_file) == 1 &&
+           SSL_CTX_use_PrivateKey_file(context, files->key_file, SSL_FILETYPE_PEM) == 1 &&
            SSL_CTX_check_private_key(context) == 1;
 }
 
-static SSL_CTX *make_context(const char *certificate_file, const char *key_file) {
+static SSL_CTX *make_context(const fq_tls_files *files) {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    if (context && !configure(context, certificate_file, key_file)) {
+    if (context && !configure(context, files)) {
         SSL_CTX_free(context);
         context = NULL;
     }
@@ -49,7 +50,7 @@ static SSL_CTX *make_context(const char *certificate_file, const char *key_file)
 
 http_tls *http_tls_make(const fq_tls_files *files, char out_reason[200]) {
     ERR_clear_error();
-    SSL_CTX *context = make_context(files->certificate_file, files->key_file);
+    SSL_CTX *context = make_context(files);
     if (!context) {
         const char *reason = ERR_reason_error_string(ERR_peek_error());
         snprintf(out_reason, 200, "TLS: %s", reason ? reason : "certificate or key");
@@ -61,13 +62,15 @@ http_tls *http_tls_make(const fq_tls_files *files, char out_reason[200]) {
     tls->context = context;
     tls->certificate_file = strdup(files->certificate_file);
     tls->key_file = strdup(files->key_file);
+    tls->only_1_3 = files->only_1_3;
     FQ_ASSERT(tls->certificate_file != NULL && tls->key_file != NULL);
     pthread_mutex_init(&tls->mutex, NULL);
     return tls;
 }
 
 bool http_tls_reload(http_tls *tls) {
-    SSL_CTX *fresh = make_context(tls->certificate_file, tls->key_file);
+    const fq_tls_files files = {tls->certificate_file, tls->key_file, tls->only_1_3};
+    SSL_CTX *fresh = make_context(&files);
     if (!fresh) {
         ERR_clear_error();
         return false;

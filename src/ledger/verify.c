@@ -50,6 +50,11 @@ static void note(verification *it, fq_ledger_fault fault) {
     }
 }
 
+// A journal's key.
+static uint64_t position_of(const fq_row *row) {
+    return (uint64_t)fq_column_integer(row, &row->table->columns[0]);
+}
+
 static void show_progress(verification *it) {
     const uint64_t rows = it->done.events + it->done.transfers;
     if (it->watch && it->watch->at && rows % PROGRESS_ROWS == 0) {
@@ -137,16 +142,21 @@ static void check_transfer(verification *it, const fq_transfer_row *row) {
     it->done.transfers++;
 }
 
+// The claim that a position belongs to; scans end where the last claim does.
+static void go_to(verification *it, uint64_t position) {
+    while (position > last_of(it, &it->claims[it->at])) {
+        it->at++;
+    }
+}
+
 static bool visit_journal(void *context, const fq_row *row) {
     verification *it = context;
-    const uint64_t position =
-        (uint64_t)fq_column_integer(row, fq_table_column(row->table, "position"));
-    while (position > last_of(it, &it->claims[it->at])) {
-        it->at++;  // the scan ends where the last claim does
-    }
+    const uint64_t position = position_of(row);
     if (position != it->next) {
+        go_to(it, it->next);
         note_gap(it, it->claims[it->at].number, position);
     }
+    go_to(it, position);
     it->next = position + 1;
     fq_buffer_clear(&it->leaf);
     fq_row_encode(row, &it->leaf);
@@ -177,7 +187,8 @@ static fq_err walk(verification *it, fq_journal journal, const fq_table *table, 
     }
     FQ_TRY(it->ops->reader_scan(it->reader, &scan));
     if (it->next <= last) {
-        note_gap(it, it->claims[it->claim_count - 1].number, last + 1);
+        go_to(it, it->next);
+        note_gap(it, it->claims[it->at].number, last + 1);
     }
     return FQ_OK;
 }

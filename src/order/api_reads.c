@@ -47,6 +47,11 @@ fq_err order_read_one(fq_call *call, fq_reader *reader) {
         return fq_refuse(FQ_ORDER_NOT_FOUND, NULL);
     }
     FQ_TRY(fq_payment_guards_of(call->service->peers, call->arena, &id, 1, &guard));
+    // What anybody may pay is everybody's to see until somebody pays it.
+    if (call->caller.scope == FQ_SCOPE_PAYER && guard.payer.v != 0 &&
+        guard.payer.v != call->caller.user.v) {
+        return fq_refuse(FQ_ORDER_NOT_FOUND, NULL);
+    }
     overlay(order, &guard);
     fq_json_writer out = fq_call_answer(call, 200, order->version);
     order_encode(call->service, &out, NULL, order);

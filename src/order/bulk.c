@@ -17,7 +17,7 @@ static bool want(fq_command *command, fq_batch *batch, int round) {
 // whole.
 static fq_err decide(fq_command *command, fq_batch *batch) {
     order_bulk *bulk = (order_bulk *)command;
-    size_t refused = bulk->count, made = 0;
+    size_t refused = bulk->count;
     fq_batch_mark(batch);
     for (size_t i = 0; i < bulk->count; i++) {
         order_bulk_item *item = &bulk->items[i];
@@ -33,24 +33,19 @@ static fq_err decide(fq_command *command, fq_batch *batch) {
         if (!item->outcome.code) {
             command->told = item->order.base.told;
             command->subject = item->order.shown.id.v;
-            made++;
         }
     }
     if (refused < bulk->count) {
         fq_batch_rewind(batch);
         command->told = NULL;
+        command->subject = 0;
         for (size_t i = 0; i < bulk->count; i++) {
             if (i != refused) {
                 bulk->items[i].outcome = fq_refuse(FQ_BULK_ABORTED, NULL);
             }
         }
-        made = 0;
     } else {
         fq_batch_keep(batch);
-    }
-    // A bulk of which nothing came is like a refusal: its key may try again.
-    if (made == 0) {
-        command->record = NULL;
     }
     fq_kept kept = fq_kept_make(command->arena, bulk->count);
     for (size_t i = 0; i < bulk->count; i++) {

@@ -99,6 +99,9 @@ fq_err order_decide_close(order_close *close, fq_batch *batch) {
         set_status(batch, &close->base, order, close->status,
                    close->status == ORDER_EXPIRED ? TOLD_EXPIRED : TOLD_CANCELLED);
         fq_work_done(batch, close->work);
+    } else if (order->status == ORDER_PAID || order->status == ORDER_PARTIALLY_REFUNDED ||
+               order->status == ORDER_REFUNDED) {
+        return fq_refuse(FQ_ORDER_ALREADY_PAID, NULL);
     } else if (close->was_closed || order->status != (uint8_t)close->status) {
         return fq_refuse(FQ_STATE_CONFLICT, NULL);
     }

@@ -26,7 +26,7 @@ static void abort_others(payment_bulk *bulk, size_t refused) {
 // Facts may be missing in the middle: nothing of the command may then stand, since it comes again
 // whole.
 fq_err payment_decide_bulk(payment_bulk *bulk, fq_batch *batch) {
-    size_t refused = bulk->count, made = 0;
+    size_t refused = bulk->count;
     fq_batch_mark(batch);
     for (size_t i = 0; i < bulk->count; i++) {
         bulk_item *item = &bulk->items[i];
@@ -42,20 +42,15 @@ fq_err payment_decide_bulk(payment_bulk *bulk, fq_batch *batch) {
         if (!item->outcome.code) {
             bulk->base.told = item->pay.base.told;
             bulk->base.subject = item->pay.shown.id.v;
-            made++;
         }
     }
     if (refused < bulk->count) {
         fq_batch_rewind(batch);
         bulk->base.told = NULL;
+        bulk->base.subject = 0;
         abort_others(bulk, refused);
-        made = 0;
     } else {
         fq_batch_keep(batch);
-    }
-    // A bulk of which nothing came is like a refusal: its key may try again.
-    if (made == 0) {
-        bulk->base.record = NULL;
     }
     fq_kept kept = fq_kept_make(bulk->base.arena, bulk->count);
     for (size_t i = 0; i < bulk->count; i++) {

@@ -262,6 +262,9 @@ fq_err payment_decide_capture(payment_change *change, fq_batch *batch) {
     if (payment->capture_before_ms <= fq_batch_now_ms(batch)) {
         return fq_refuse(FQ_STATE_CONFLICT, NULL);
     }
+    if (change->payer->status != FQ_USER_IS_ACTIVE || change->payee->status != FQ_USER_IS_ACTIVE) {
+        return fq_refuse(FQ_USER_FROZEN, NULL);
+    }
     if (amount_minor > payment->amount_minor) {
         return fq_refuse_number(FQ_CAPTURE_EXCEEDS_PAYMENT, "amount", payment->amount_minor, 0);
     }

@@ -170,30 +170,20 @@ bool payment_submit(fq_service *service, fq_command *command) {
     return fq_writer_submit(service->writer, command);
 }
 
-static void count_payment(const payment_row *row) {
-    char currency[4];
-    fq_currency_text(row->currency, currency);
-    fq_metrics_add_to(
-        FQ_METRIC_PAYMENTS, fq_str_of(payment_method_text((payment_method)row->method)),
-        fq_str_of(payment_status_text((fq_payment_status)row->status)), fq_str_of(currency), 1);
+static void count_refusal(fq_err err) {
+    if (err.code) {
+        fq_metrics_add_to(FQ_METRIC_PAYMENTS_REFUSED, fq_str_of(fq_error_row_of(err.code)->name),
+                          FQ_STR(""), FQ_STR(""), 1);
+    }
 }
 
-static void count(const fq_command *command) {
-    if (command->replayed) {
-        fq_metrics_add_to(FQ_METRIC_IDEMPOTENT_REPLAYS, FQ_STR("payment"), FQ_STR(""), FQ_STR(""),
-                          1);
-    } else if (command->outcome.code && command->kind == &payment_pay_kind) {
-        fq_metrics_add_to(FQ_METRIC_PAYMENTS_REFUSED,
-                          fq_str_of(fq_error_row_of(command->outcome.code)->name), FQ_STR(""),
-                          FQ_STR(""), 1);
-    } else if (command->kind == &payment_pay_kind) {
-        count_payment(&((const payment_pay *)command)->shown);
-    } else if (!command->outcome.code && command->kind == &payment_bulk_kind) {
+static void count_refusals(const fq_command *command) {
+    if (command->kind == &payment_pay_kind) {
+        count_refusal(command->outcome);
+    } else if (command->kind == &payment_bulk_kind && !command->replayed) {
         const payment_bulk *bulk = (const payment_bulk *)command;
         for (size_t i = 0; i < bulk->count; i++) {
-            if (!bulk->items[i].outcome.code) {
-                count_payment(&bulk->items[i].pay.shown);
-            }
+            count_refusal(command->outcome.code ? command->outcome : bulk->items[i].outcome);
         }
     }
 }
@@ -202,7 +192,7 @@ static void count(const fq_command *command) {
 // again.
 bool payment_returned(fq_service *service, fq_command *command) {
     if (command->outcome.code != FQ_FACT_MISSING) {
-        count(command);
+        count_refusals(command);
         return false;
     }
     if (command->kind == &topup_create_kind) {

@@ -21,6 +21,7 @@ typedef struct {
     fq_guard_state state;
     int64_t paid_minor, refunded_minor;
     uint64_t version;  // 0: no attempt was ever made
+    fq_user_id payer;  // of the attempt that holds or has paid it; 0: nobody
 } fq_guard_facts;
 
 // The guards of `count` orders at once (at most 1,000), in order; an order nobody tried to pay is

@@ -9,25 +9,38 @@ enum { IDS_MAX = 1000, ARENA_BYTES_MAX = 4 << 20 };
 
 // --- guards ---
 
+static fq_err load_wanted(const fq_engine *engine, fq_reader *reader, fq_arena *arena,
+                          fq_batch *batch, const fq_table *table) {
+    fq_row_list wanted;
+    fq_batch_wanted(batch, &table, 1, &wanted);
+    return wanted.count == 0
+               ? FQ_OK
+               : engine->ops->reader_load(reader, arena,
+                                          &(fq_row_group){table, wanted.rows, wanted.count}, 1);
+}
+
 static fq_err load_guards(const fq_engine *engine, fq_reader *reader, fq_arena *arena,
                           const uint64_t *ids, size_t count, fq_guard_facts *out) {
     // In key order, each once: what the engines ask for.
     fq_batch *batch = fq_batch_make(arena, NULL, 0);
     guard_row **rows = FQ_NEW_ARRAY(arena, guard_row *, count);
+    payment_row **payments = FQ_NEW_ARRAY(arena, payment_row *, count);
     for (size_t i = 0; i < count; i++) {
         rows[i] = (guard_row *)fq_want(batch, &guard_table, ids[i], 0, 0);
     }
-    const fq_table *table = &guard_table;
-    fq_row_list wanted;
-    fq_batch_wanted(batch, &table, 1, &wanted);
-    if (wanted.count > 0) {
-        FQ_TRY(engine->ops->reader_load(reader, arena,
-                                        &(fq_row_group){table, wanted.rows, wanted.count}, 1));
+    FQ_TRY(load_wanted(engine, reader, arena, batch, &guard_table));
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i]->state == FQ_GUARD_HELD || rows[i]->state == FQ_GUARD_PAID) {
+            payments[i] =
+                (payment_row *)fq_want(batch, &payment_table, rows[i]->payment_id.v, 0, 0);
+        }
     }
+    FQ_TRY(load_wanted(engine, reader, arena, batch, &payment_table));
     for (size_t i = 0; i < count; i++) {
         const bool there = rows[i]->row.state != FQ_ROW_ABSENT;
         out[i] = (fq_guard_facts){there ? (fq_guard_state)rows[i]->state : FQ_GUARD_OPEN,
-                                  rows[i]->paid_minor, rows[i]->refunded_minor, rows[i]->version};
+                                  rows[i]->paid_minor, rows[i]->refunded_minor, rows[i]->version,
+                                  payments[i] ? payments[i]->payer_id : (fq_user_id){0}};
     }
     return FQ_OK;
 }
@@ -75,9 +88,11 @@ fq_err fq_payment_guards_of(const fq_peers *peers, fq_arena *arena, const uint64
     size_t i = 0;
     for (const fq_json *guard = guards ? guards->first : NULL; guard && i < count;
          guard = guard->next) {
-        out[i++] =
-            (fq_guard_facts){(fq_guard_state)integer_of(guard, "state"), integer_of(guard, "paid"),
-                             integer_of(guard, "refunded"), (uint64_t)integer_of(guard, "version")};
+        out[i++] = (fq_guard_facts){(fq_guard_state)integer_of(guard, "state"),
+                                    integer_of(guard, "paid"),
+                                    integer_of(guard, "refunded"),
+                                    (uint64_t)integer_of(guard, "version"),
+                                    {(uint64_t)integer_of(guard, "payer")}};
     }
     return i == count ? FQ_OK : fq_refuse(FQ_UNAVAILABLE, NULL);
 }
@@ -113,6 +128,7 @@ fq_err internal_read_guards(fq_call *call, fq_reader *reader) {
         fq_json_put_i64(&out, "paid", facts[i].paid_minor);
         fq_json_put_i64(&out, "refunded", facts[i].refunded_minor);
         fq_json_put_u64(&out, "version", facts[i].version);
+        fq_json_put_u64(&out, "payer", facts[i].payer.v);
         fq_json_object_end(&out);
     }
     fq_json_array_end(&out);
@@ -228,6 +244,8 @@ static fq_err close_user(fq_service *service, fq_arena *arena, fq_user_id user) 
     FQ_TRY(set_closed(service, arena, &facts, true));
     const fq_err looked = look_for_money(service, user, &money);
     if (looked.code || money) {
+        // As he is now: he may have been frozen meanwhile.
+        FQ_TRY(fq_user_facts_of(service->peers, arena, &user.v, 1, &facts));
         FQ_TRY(set_closed(service, arena, &facts, false));
         return looked.code ? looked : fq_refuse(FQ_STATE_CONFLICT, NULL);
     }

@@ -179,6 +179,7 @@ typedef struct {
     guard_row *guard;
     fq_account_row *payer_available, *payer_held, *payee_available, *fees;
     fq_work_row *work;
+    fq_party_row *payer, *payee;
     payment_row shown;
 } payment_change;
 

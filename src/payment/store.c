@@ -191,6 +191,8 @@ static bool want_change(fq_command *command, fq_batch *batch, int round) {
         change->payee_available =
             fq_account_want(batch, payment->payee_id.v, payment->currency, FQ_ACCOUNT_AVAILABLE);
         change->fees = want_fees(batch, payment->currency, change->fee_bps);
+        change->payer = want_party(batch, payment->payer_id);
+        change->payee = want_party(batch, payment->payee_id);
         change->work =
             fq_work_want(batch, payment->capture_before_ms, WORK_END_AUTHORIZATION, payment->id.v);
     }
@@ -319,8 +321,16 @@ static fq_err decide_party_close(fq_command *command, fq_batch *batch) {
     party_close *close = (party_close *)command;
     FQ_TRY(
         fq_party_take(batch, close->user, close->facts.users_known ? &close->facts.payer : NULL));
+    const fq_user_facts *facts = &close->facts.payer;
+    if (!close->closed && close->user->version > facts->version) {
+        return FQ_OK;  // told of since the facts were asked for
+    }
     fq_row_touch(batch, &close->user->row);
-    close->user->status = close->closed ? FQ_USER_IS_CLOSED : (uint8_t)close->facts.payer.status;
+    close->user->status = close->closed ? FQ_USER_IS_CLOSED : (uint8_t)facts->status;
+    if (!close->closed) {
+        close->user->roles = (uint8_t)facts->roles;
+        close->user->version = facts->version;
+    }
     return FQ_OK;
 }
 

@@ -15,6 +15,7 @@ enum {
 struct fq_known_key {
     uint64_t id;         // or the first bytes of a token's hash
     fq_hash token_hash;  // of bearer keys found by token
+    fq_hash material;    // what the verifier was made of, hashed
     bool by_token, exists, revoked;
     fq_caller caller;
     fq_verify_key *verifier;
@@ -113,6 +114,7 @@ static fq_known_key *make(uint64_t id, const fq_hash *token_hash, const fq_key_r
     if (token_hash) {
         key->token_hash = *token_hash;
     }
+    key->material = fq_sha256_of(record->material);
     key->exists = record->exists;
     key->revoked = record->revoked;
     key->caller = (fq_caller){record->id, record->root, record->scope, record->user};
@@ -143,12 +145,34 @@ static fq_known_key **place(fq_known_key **row, uint64_t id, const fq_hash *toke
     return best;
 }
 
+// Most keys come back as they were: they are believed on, and no public key is parsed anew.
+static bool renew(fq_directory *directory, uint64_t id, const fq_hash *token_hash,
+                  const fq_key_record *record, int64_t until_ms) {
+    const fq_hash material = fq_sha256_of(record->material);
+    bool renewed = false;
+    pthread_mutex_lock(&directory->lock);
+    fq_known_key *key = *place(row_of(directory, id), id, token_hash);
+    if (is(key, id, token_hash) && key->exists && !key->revoked && record->exists &&
+        !record->revoked && key->caller.root.v == record->root.v &&
+        key->caller.scope == record->scope && key->caller.user.v == record->user.v &&
+        fq_equal_secret(fq_hash_str(&key->material), fq_hash_str(&material))) {
+        key->believed_until_ms = until_ms;
+        renewed = true;
+    }
+    pthread_mutex_unlock(&directory->lock);
+    return renewed;
+}
+
 void fq_directory_put(fq_directory *directory, uint64_t id, const fq_hash *token_hash,
                       const fq_key_record *record) {
     if (token_hash) {
         id = token_id(token_hash);
     }
-    fq_known_key *key = make(id, token_hash, record, fq_monotonic_ms() + directory->believed_ms);
+    const int64_t until_ms = fq_monotonic_ms() + directory->believed_ms;
+    if (renew(directory, id, token_hash, record, until_ms)) {
+        return;
+    }
+    fq_known_key *key = make(id, token_hash, record, until_ms);
     pthread_mutex_lock(&directory->lock);
     fq_known_key **at = place(row_of(directory, id), id, token_hash);
     fq_known_key *old = *at;

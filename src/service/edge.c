@@ -43,6 +43,11 @@ static void refuse(fq_call *call, fq_err err) {
         fq_exchange_add_header(call->exchange, FQ_STR("WWW-Authenticate"),
                                FQ_STR("Signature realm=\"feiqian\""));
     }
+    if (err.code == FQ_RATE_LIMITED && err.detail.blank[0].kind == FQ_FILL_NUMBER) {
+        fq_exchange_add_header(
+            call->exchange, FQ_STR("Retry-After"),
+            fq_arena_printf(call->arena, "%lld", (long long)err.detail.blank[0].value.number));
+    }
     fq_exchange_refuse_with(call->exchange, err, extra);
 }
 
@@ -189,6 +194,25 @@ static fq_err parse_body(fq_call *call) {
     return fq_json_parse(call->arena, body, bulk ? FQ_JSON_BULK : FQ_JSON_REQUEST, &call->body);
 }
 
+// With the seconds to wait, rounded up.
+static fq_err refuse_rate(int64_t wait_ns) {
+    fq_metrics_add(fq_metrics_plain(FQ_METRIC_HTTP_RATE_LIMITED), 1);
+    return fq_refuse_number(FQ_RATE_LIMITED, NULL, (wait_ns + 999999999) / 1000000000, 0);
+}
+
+// Whoever tries signature after signature is no longer told what is wrong with them.
+static fq_err count_failure(const fq_edge *edge, const fq_call *call, fq_err who) {
+    int64_t wait_ns;
+    const bool wrong = fq_error_row_of(who.code)->status == 401 && who.code != FQ_SIGNATURE_MISSING;
+    const int64_t per_minute = edge->config.settings->server_failures_per_minute;
+    if (!wrong || per_minute == 0 ||
+        fq_failures_take(edge->failures, per_minute, call->exchange->peer, fq_monotonic_ns(),
+                         &wait_ns)) {
+        return who;
+    }
+    return refuse_rate(wait_ns);
+}
+
 static fq_err admit(const fq_edge *edge, fq_call *call) {
     const fq_settings *settings = edge->config.settings;
     const fq_str version = fq_exchange_header(call->exchange, FQ_STR("feiqian-version"));
@@ -199,8 +223,7 @@ static fq_err admit(const fq_edge *edge, fq_call *call) {
     if (settings->server_rate_per_key > 0 && call->key &&
         !fq_known_key_take(call->key, settings->server_rate_per_key, settings->server_rate_burst,
                            fq_monotonic_ns(), &wait_ns)) {
-        fq_metrics_add(fq_metrics_plain(FQ_METRIC_HTTP_RATE_LIMITED), 1);
-        return fq_refuse_number(FQ_RATE_LIMITED, NULL, (wait_ns + 999999999) / 1000000000, 0);
+        return refuse_rate(wait_ns);
     }
     return FQ_OK;
 }
@@ -258,7 +281,7 @@ static fq_err begin(fq_edge *edge, fq_call *call) {
     if (who.code == FQ_FACT_MISSING) {
         return ask_for_key(call);
     }
-    FQ_TRY(who);
+    FQ_TRY(count_failure(edge, call, who));
     FQ_TRY(admit(edge, call));
     if (!call->route->short_form) {
         FQ_TRY(parse_body(call));
@@ -293,92 +316,6 @@ static void handle(void *context, fq_exchange *exchange) {
     if (err.code) {
         refuse(call, err);
     }
-}
-
-// --- the head: which route, and is its content what the route takes? ---
-
-static bool accepts_json(fq_str accept) {
-    return !accept.at || memmem(accept.at, accept.len, "*/*", 3) ||
-           memmem(accept.at, accept.len, "application/*", 13) ||
-           memmem(accept.at, accept.len, "json", 4);
-}
-
-static bool is_json(fq_str type) {
-    const fq_str json = FQ_STR("application/json");
-    if (type.len < json.len || !fq_str_equal_nocase((fq_str){type.at, json.len}, json)) {
-        return false;
-    }
-    const fq_str rest = fq_str_trim((fq_str){type.at + json.len, type.len - json.len});
-    if (rest.len == 0) {
-        return true;
-    }
-    const fq_str parameter = fq_str_trim((fq_str){rest.at + 1, rest.len - 1});
-    return rest.at[0] == ';' && (fq_str_equal_nocase(parameter, FQ_STR("charset=utf-8")) ||
-                                 fq_str_equal_nocase(parameter, FQ_STR("charset=\"utf-8\"")));
-}
-
-static fq_err check_content(const fq_exchange *exchange, const fq_route *route) {
-    const fq_request *request = &exchange->request;
-    const bool has_body = request->framing == FQ_FRAMING_CHUNKED ||
-                          (request->framing == FQ_FRAMING_LENGTH && request->content_length > 0);
-    // What is open to all is text of other kinds too.
-    if (!route->open && !accepts_json(fq_exchange_header(exchange, FQ_STR("accept")))) {
-        return fq_refuse(FQ_NOT_ACCEPTABLE, NULL);
-    }
-    if (!has_body || route->short_form) {
-        return FQ_OK;
-    }
-    const bool coded = fq_exchange_header(exchange, FQ_STR("content-encoding")).at != NULL;
-    const bool json = is_json(fq_exchange_header(exchange, FQ_STR("content-type")));
-    return json && !coded ? FQ_OK : fq_refuse(FQ_UNSUPPORTED_MEDIA_TYPE, NULL);
-}
-
-// Clients and operators come in by one door, or by two where operators have an address of their own.
-typedef enum { DOOR_CLIENTS, DOOR_OPERATORS } door;
-
-static bool is_behind(const fq_edge *edge, const fq_route *route, door at) {
-    const bool apart = edge->config.settings->server_admin_listen[0] != '\0';
-    return !apart || route->operations == (at == DOOR_OPERATORS);
-}
-
-static fq_err enter(fq_edge *edge, fq_exchange *exchange, door by) {
-    fq_match match;
-    const fq_err err =
-        fq_router_match(edge->router, exchange->request.method, exchange->request.path, &match);
-    exchange->route_label = match.path;
-    if (err.code) {
-        if (err.code == FQ_METHOD_NOT_ALLOWED) {
-            fq_router_allow(exchange, match.methods);
-        }
-        return err;
-    }
-    const struct fq_edge_route *at = &edge->routes[match.route];
-    if (!is_behind(edge, at->route, by)) {
-        return fq_refuse(FQ_ROUTE_NOT_FOUND, NULL);
-    }
-    fq_call *call = FQ_NEW(&exchange->arena, fq_call);
-    call->exchange = exchange;
-    call->arena = &exchange->arena;
-    call->route = at->route;
-    call->edge = edge;
-    call->service = at->service ? at->service : &edge->house;
-    call->language = fq_language_of(fq_exchange_header(exchange, FQ_STR("accept-language")));
-    exchange->user = call;
-    exchange->route = match.route;
-    memcpy(exchange->path_params, match.params, sizeof(match.params));
-    exchange->body_optional = at->route->body_optional;
-    if (at->route->body_bytes_max > 0) {
-        exchange->body_bytes_max = at->route->body_bytes_max;
-    }
-    return check_content(exchange, at->route);
-}
-
-static fq_err head(void *context, fq_exchange *exchange) {
-    return enter(context, exchange, DOOR_CLIENTS);
-}
-
-static fq_err operators_head(void *context, fq_exchange *exchange) {
-    return enter(context, exchange, DOOR_OPERATORS);
 }
 
 // --- answers to signed requests are signed too ---
@@ -471,6 +408,7 @@ fq_edge *fq_edge_make(const fq_edge_config *config) {
     edge->router = fq_router_make();
     edge->directory = fq_directory_make(config->settings->user_key_cache);
     edge->nonces = fq_nonce_cache_new((size_t)config->settings->crypto_nonces_max * 32);
+    edge->failures = fq_failures_make();
     // The house's own reads borrow what they need; they run on the first service's threads.
     edge->house = *config->services[0];
     size_t count = fq_house_route_count;
@@ -497,15 +435,16 @@ void fq_edge_free(fq_edge *edge) {
     fq_router_free(edge->router);
     fq_directory_free(edge->directory);
     fq_nonce_cache_free(edge->nonces);
+    fq_failures_free(edge->failures);
     fq_verify_key_free(edge->service_key);
     free(edge->routes);
     free(edge);
 }
 
 fq_handlers fq_edge_handlers(fq_edge *edge) {
-    return (fq_handlers){edge, head, handle, before_send, finished};
+    return (fq_handlers){edge, fq_edge_enter, handle, before_send, finished};
 }
 
 fq_handlers fq_edge_operators_handlers(fq_edge *edge) {
-    return (fq_handlers){edge, operators_head, handle, before_send, finished};
+    return (fq_handlers){edge, fq_edge_enter_operators, handle, before_send, finished};
 }

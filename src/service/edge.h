@@ -5,6 +5,7 @@
 #include "crypto/nonce_cache.h"
 #include "http/server.h"
 #include "service/directory.h"
+#include "service/failures.h"
 #include "service/peers.h"
 
 typedef struct fq_edge fq_edge;
@@ -36,7 +37,12 @@ fq_handlers fq_edge_operators_handlers(fq_edge *edge);
 // A command has come back from its writer: gives its call to its loop, once a group. For service.c.
 void fq_edge_commands_done(fq_command *list);
 
-// --- between edge.c and identify.c ---
+// --- between edge.c, door.c and identify.c ---
+
+// A request's head has come, by the clients' door or the operators': makes its fq_call, or refuses
+// it. `context` is the edge.
+FQ_MUST_USE fq_err fq_edge_enter(void *context, fq_exchange *exchange);
+FQ_MUST_USE fq_err fq_edge_enter_operators(void *context, fq_exchange *exchange);
 
 // Who is calling: fills in call->caller. Errors: those of 401, missing_field, fact_missing
 // (call->asked_key or call->asked_token must be asked for first).
@@ -49,6 +55,7 @@ struct fq_edge {
     fq_router *router;
     fq_directory *directory;
     fq_nonce_cache *nonces;
+    fq_failures *failures;       // wrong signatures by address
     fq_verify_key *service_key;  // of calls between services; NULL: there are none
     fq_str scheme, authority;    // of the configured origin; empty: the request's Host
     bool live;

@@ -26,6 +26,8 @@ typedef struct fq_follow {
     bool started, woken, stopping;
     atomic_uint_least64_t position;
     atomic_bool caught_up;  // the last look found nothing new
+    atomic_bool caught_up_once;
+    atomic_int_least64_t behind_since_ms;  // business time; 0: it is not behind
 } fq_follow;
 
 typedef struct {
@@ -77,6 +79,17 @@ static const char *const no_fields[] = {NULL};
 static const fq_command_kind apply_kind = {"follow", 1,          no_fields, want,
                                            decide,   want_again, restore};
 
+// `oldest` is the first event that is not applied; NULL: there is none, or it is not known.
+static void note_lag(fq_follow *follow, fq_err err, const fq_event_row *oldest) {
+    if (oldest) {
+        atomic_store(&follow->behind_since_ms, oldest->at_ms);
+    } else if (!err.code) {
+        atomic_store(&follow->behind_since_ms, 0);
+    } else if (atomic_load(&follow->behind_since_ms) == 0) {
+        atomic_store(&follow->behind_since_ms, fq_writer_now_ms(follow->service->writer));
+    }
+}
+
 // Applies what is new; says whether there may be more.
 static fq_err apply_next(fq_follow *follow, bool *out_more) {
     fq_service *service = follow->service;
@@ -87,6 +100,7 @@ static fq_err apply_next(fq_follow *follow, bool *out_more) {
     const uint64_t position = atomic_load(&follow->position);
     fq_err err = fq_peer_events(service->peers, follow->rule->source, position, EVENTS_MAX, &arena,
                                 &rows, &count);
+    note_lag(follow, err, count > 0 ? rows : NULL);
     if (!err.code && count > 0) {
         apply_command apply = {
             .base = {.kind = &apply_kind, .arena = &arena, .units = (uint32_t)count},
@@ -102,6 +116,9 @@ static fq_err apply_next(fq_follow *follow, bool *out_more) {
     fq_arena_free(&arena);
     *out_more = count > 0;
     atomic_store(&follow->caught_up, !err.code && count == 0);
+    if (!err.code && count == 0) {
+        atomic_store(&follow->caught_up_once, true);
+    }
     return err;
 }
 
@@ -224,6 +241,26 @@ bool fq_follow_catch_up(const fq_service *service, int64_t timeout_ms) {
         }
     }
     return true;
+}
+
+bool fq_follow_has_caught_up(const fq_service *service) {
+    bool caught_up = true;
+    for (size_t i = 0; service->follows && i < service->kind->follow_count; i++) {
+        caught_up &= atomic_load(&service->follows[i].caught_up_once);
+    }
+    return caught_up;
+}
+
+int64_t fq_follow_lag_ms(const fq_service *service) {
+    const int64_t now_ms = fq_writer_now_ms(service->writer);
+    int64_t lag_ms = 0;
+    for (size_t i = 0; service->follows && i < service->kind->follow_count; i++) {
+        const int64_t since_ms = atomic_load(&service->follows[i].behind_since_ms);
+        if (since_ms > 0 && now_ms - since_ms > lag_ms) {
+            lag_ms = now_ms - since_ms;
+        }
+    }
+    return lag_ms;
 }
 
 void fq_follow_wake(const fq_peers *peers, fq_service_number source) {

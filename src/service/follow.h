@@ -14,5 +14,10 @@ uint64_t fq_follow_position(const fq_service *service, fq_service_number source)
 // Waits until everything that `source` had told when this was called has been applied, `timeout_ms`
 // at most.
 bool fq_follow_catch_up(const fq_service *service, int64_t timeout_ms);
+// Has everything been applied once since the start?
+bool fq_follow_has_caught_up(const fq_service *service);
+// Age of the oldest event known not to be applied yet; of a source that cannot be asked, since
+// when. 0: all is applied.
+int64_t fq_follow_lag_ms(const fq_service *service);
 // A service of this process has committed: its followers look.
 void fq_follow_wake(const fq_peers *peers, fq_service_number source);

@@ -83,6 +83,10 @@ static fq_err identify_signed(fq_edge *edge, fq_call *call, const fq_message *me
     if (call->asked_key != 0 && err.code == FQ_KEY_UNKNOWN) {
         return fq_refuse(FQ_FACT_MISSING, NULL);
     }
+    if (err.code == FQ_SIGNATURE_INVALID) {
+        return fq_refuse_text(err.code, NULL,
+                              fq_signature_fault_text(verdict.fault, call->language));
+    }
     FQ_TRY(err);
     call->signed_by_caller = true;
     if (call->route->house_only) {

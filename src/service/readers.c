@@ -91,6 +91,13 @@ void fq_reader_pool_free(fq_reader_pool *pool) {
     free(pool);
 }
 
+size_t fq_reader_pool_waiting(fq_reader_pool *pool) {
+    pthread_mutex_lock(&pool->lock);
+    const size_t waiting = pool->waiting;
+    pthread_mutex_unlock(&pool->lock);
+    return waiting;
+}
+
 bool fq_reader_pool_submit(fq_reader_pool *pool, fq_job *job) {
     pthread_mutex_lock(&pool->lock);
     const bool taken = !pool->closed && pool->waiting < WAITING_MAX;

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "service/edge.h"
 #include "service/facts.h"
 #include "service/follow.h"
@@ -40,27 +39,13 @@ static void committed(void *context, const fq_head *head) {
 }
 
 static void observed(void *context, const fq_writer_sample *sample) {
-    const fq_service *service = context;
-    static const char *const steps[FQ_STEPS] = {"load", "decide", "save", "commit"};
-    const fq_str name = fq_str_of(service->kind->name), none = FQ_STR("");
-    fq_metrics_observe(fq_metrics_series(FQ_METRIC_WRITER_BATCH_SIZE, name, none, none),
-                       (int64_t)sample->commands);
-    fq_metrics_set(fq_metrics_series(FQ_METRIC_WRITER_QUEUE_LENGTH, name, none, none),
-                   (int64_t)sample->queue_units);
-    for (size_t i = 0; i < FQ_STEPS; i++) {
-        if (sample->step_ns[i] > 0) {
-            fq_metrics_observe(
-                fq_metrics_series(FQ_METRIC_WRITER_STEP_DURATION, name, fq_str_of(steps[i]), none),
-                sample->step_ns[i]);
-        }
-    }
-    if (sample->step_ns[FQ_STEP_COMMIT] > 0) {
-        fq_metrics_observe(fq_metrics_series(FQ_METRIC_WRITER_COMMIT_DURATION, name, none, none),
-                           sample->step_ns[FQ_STEP_COMMIT]);
-    }
-    if (sample->outcome.code) {
-        fq_metrics_add_to(FQ_METRIC_STORE_ERRORS, name,
-                          fq_str_of(fq_error_row_of(sample->outcome.code)->name), none, 1);
+    fq_measure_batch(context, sample);
+}
+
+static void counted(void *context, fq_batch *batch) {
+    fq_service *service = context;
+    if (service->kind->count) {
+        service->kind->count(service, batch);
     }
 }
 
@@ -91,6 +76,8 @@ fq_err fq_service_open(fq_service *service, const char *where) {
     const fq_store_options options = {
         .busy_timeout_ms = settings->store_sqlite_busy_timeout,
         .cache_bytes = settings->store_sqlite_page_cache,
+        .reader_cache_bytes = settings->store_sqlite_reader_cache,
+        .connect_timeout_ms = settings->store_postgres_connect_timeout,
         .statement_timeout_ms = settings->store_postgres_statement_timeout,
         .lock_timeout_ms = settings->store_postgres_statement_timeout,
         .migrate = settings->store_migrate,
@@ -100,6 +87,7 @@ fq_err fq_service_open(fq_service *service, const char *where) {
     if (service->kind->open) {
         FQ_TRY(service->kind->open(service));
     }
+    fq_measure_init(&service->measures, service->kind->name, service->engine->ops->system);
     const fq_writer_config config = {
         .service = service->kind->name,
         .engine = service->engine,
@@ -108,6 +96,7 @@ fq_err fq_service_open(fq_service *service, const char *where) {
         .done = done,
         .committed = committed,
         .observed = observed,
+        .counted = counted,
         .context = service,
     };
     FQ_TRY(fq_writer_make(&config, &service->writer));

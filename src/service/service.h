@@ -6,6 +6,7 @@
 #include "crypto/envelope.h"
 #include "http/client.h"
 #include "service/call.h"
+#include "service/measure.h"
 #include "store/journal.h"
 #include "store/writer.h"
 
@@ -71,6 +72,10 @@ typedef struct {
     // Commands come back from the writer; NULL, or returns true where the service has sent the
     // command elsewhere.
     bool (*returned)(fq_service *service, fq_command *command);
+    // For the metrics; NULL: nothing to count. `count` is given what a commit has made durable, on
+    // the writer's thread; `look_over` runs once a minute on the timers' thread, which may wait.
+    void (*count)(fq_service *service, fq_batch *batch);
+    void (*look_over)(fq_service *service);
 } fq_service_kind;
 
 typedef struct fq_reader_pool fq_reader_pool;
@@ -87,6 +92,7 @@ struct fq_service {
     struct fq_follow *follows;  // what it follows of others, one each
     struct fq_fact_stage *facts;  // where commands wait while kind->resolve asks
     struct fq_worker *worker;   // its timers
+    fq_measures measures;
     void *state;
     bool live;      // mode
     bool any_mode;  // of a command without a server: `live` follows the data, which are not stamped

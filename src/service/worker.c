@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/metrics.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@ enum {
     LOOK_EVERY_MS = 250,
     LEASE_MS = 30000,
     FORGET_EVERY_MS = 600000,
+    LOOK_OVER_EVERY_MS = 60000,
     TAKEN_MAX = 256,  // of one look
     ARENA_BYTES_MAX = 8 << 20,
 };
@@ -23,7 +23,7 @@ typedef struct fq_worker {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stopping;
-    int64_t forget_at_ms;  // monotonic
+    int64_t forget_at_ms, look_over_at_ms;  // monotonic
 } fq_worker;
 
 void fq_work_schedule(fq_batch *batch, int64_t due_ms, uint16_t kind, uint64_t subject) {
@@ -141,9 +141,8 @@ static bool run_once(fq_worker *worker) {
     take->base = (fq_command){.kind = &take_kind, .arena = &arena, .units = 1};
     const fq_err err = look(worker, take);
     const size_t count = err.code ? 0 : take->count;
-    const fq_series lag = fq_metrics_series(FQ_METRIC_TIMER_LAG, fq_str_of(service->kind->name),
-                                            FQ_STR(""), FQ_STR(""));
-    fq_metrics_set(lag, count > 0 ? fq_writer_now_ms(service->writer) - take->due[0]->due_ms : 0);
+    fq_metrics_set(service->measures.timer_lag,
+                   count > 0 ? fq_writer_now_ms(service->writer) - take->due[0]->due_ms : 0);
     if (count > 0 && !fq_writer_run(service->writer, &take->base).code) {
         for (size_t i = 0; i < count; i++) {
             if (take->taken[i]) {
@@ -177,10 +176,19 @@ static void forget_requests(fq_worker *worker) {
     }
 }
 
+static void look_over(fq_worker *worker) {
+    fq_service *service = worker->service;
+    if (service->kind->look_over && fq_monotonic_ms() >= worker->look_over_at_ms) {
+        worker->look_over_at_ms = fq_monotonic_ms() + LOOK_OVER_EVERY_MS;
+        service->kind->look_over(service);
+    }
+}
+
 static void *run(void *context) {
     fq_worker *worker = context;
     while (wait(worker)) {
         forget_requests(worker);
+        look_over(worker);
         while (run_once(worker)) {
         }
     }

@@ -44,6 +44,12 @@ void fq_commit_close(fq_commit *commit) {
     fq_buffer_free(&commit->scratch);
 }
 
+void fq_commit_step(fq_commit *commit, bool at_store) {
+    const uint64_t steps = atomic_load_explicit(&commit->steps, memory_order_relaxed);
+    const bool same = (steps % 2 == 1) == at_store;
+    atomic_store_explicit(&commit->steps, steps + (same ? 2 : 1), memory_order_relaxed);
+}
+
 // SplitMix64: ids of batches need to differ, not to be secret.
 static uint64_t next_random(fq_commit *commit) {
     uint64_t z = commit->random += UINT64_C(0x9E3779B97F4A7C15);
@@ -73,19 +79,25 @@ static bool want(fq_command *command, fq_batch *batch, int round) {
     return command->kind->want(command, batch, round) || (round == 0 && command->request.asked);
 }
 
-static fq_err load_round(fq_commit *commit, fq_batch *batch) {
+// Loads rows, listed by table in the schema's order.
+static fq_err load_rows(fq_commit *commit, fq_batch *batch, const fq_row_list *lists) {
     const fq_schema *schema = commit->engine->schema;
-    fq_row_list wanted[TABLES_MAX];
     fq_row_group groups[TABLES_MAX];
     size_t count = 0;
-    FQ_ASSERT(schema->table_count <= TABLES_MAX);
-    fq_batch_wanted(batch, schema->tables, schema->table_count, wanted);
     for (size_t i = 0; i < schema->table_count; i++) {
-        if (wanted[i].count > 0) {
-            groups[count++] = (fq_row_group){schema->tables[i], wanted[i].rows, wanted[i].count};
+        if (lists[i].count > 0) {
+            groups[count++] = (fq_row_group){schema->tables[i], lists[i].rows, lists[i].count};
         }
     }
     return count > 0 ? commit->engine->ops->load(commit->engine, batch, groups, count) : FQ_OK;
+}
+
+static fq_err load_round(fq_commit *commit, fq_batch *batch) {
+    const fq_schema *schema = commit->engine->schema;
+    fq_row_list wanted[TABLES_MAX];
+    FQ_ASSERT(schema->table_count <= TABLES_MAX);
+    fq_batch_wanted(batch, schema->tables, schema->table_count, wanted);
+    return load_rows(commit, batch, wanted);
 }
 
 static fq_err load(fq_commit *commit, fq_batch *batch, fq_command *list) {
@@ -160,6 +172,35 @@ static fq_command *decide(fq_batch *batch, fq_command **list) {
         at = &command->next;
     }
     return deferred;
+}
+
+static bool is_any_refused(const fq_command *list) {
+    while (list && !list->outcome.code) {
+        list = list->next;
+    }
+    return list != NULL;
+}
+
+// What is absent cannot be locked: another writer may have made it (the record of this very request,
+// a guard) after this batch looked for it and before it looked at that writer's other rows. Whoever
+// was refused on such a picture is decided again. Who was not refused needs no such look: his rows
+// are inserted, which fails where they are there.
+static fq_err look_again_for_absent(fq_commit *commit, fq_batch *batch, const fq_command *list) {
+    const fq_schema *schema = commit->engine->schema;
+    fq_row_list absent[TABLES_MAX];
+    if (!is_any_refused(list)) {
+        return FQ_OK;
+    }
+    fq_batch_in_state(batch, schema->tables, schema->table_count, FQ_ROW_ABSENT, absent);
+    FQ_TRY(load_rows(commit, batch, absent));
+    for (size_t i = 0; i < schema->table_count; i++) {
+        for (size_t j = 0; j < absent[i].count; j++) {
+            if (absent[i].rows[j]->state != FQ_ROW_ABSENT) {
+                return fq_refuse(FQ_STORE_CONFLICT, NULL);
+            }
+        }
+    }
+    return FQ_OK;
 }
 
 // --- save ---
@@ -303,6 +344,8 @@ static fq_err try_once(fq_commit *commit, int64_t now_ms, fq_command **list,
     const fq_engine_ops *ops = commit->engine->ops;
     fq_arena_reset(&commit->arena);
     fq_batch *batch = fq_batch_make(&commit->arena, &commit->dealer, now_ms);
+    commit->batch = batch;
+    fq_commit_step(commit, true);
     for (fq_command *command = *list; command; command = command->next) {
         reset(command);
     }
@@ -311,8 +354,11 @@ static fq_err try_once(fq_commit *commit, int64_t now_ms, fq_command **list,
     FQ_TRY(load(commit, batch, *list));
     const int64_t loaded_ns = fq_monotonic_ns();
     sample->step_ns[FQ_STEP_LOAD] += loaded_ns - begun_ns;
+    fq_commit_step(commit, false);
     *out_deferred = decide(batch, list);
+    fq_commit_step(commit, true);
     sample->step_ns[FQ_STEP_DECIDE] += fq_monotonic_ns() - loaded_ns;
+    FQ_TRY(look_again_for_absent(commit, batch, *list));
     if (commit->clock_move_ms == 0 && !fq_batch_is_changed(batch)) {
         ops->rollback(commit->engine);
         *out_head = commit->head;
@@ -368,10 +414,14 @@ static fq_err run(fq_commit *commit, int64_t now_ms, fq_command **list, fq_comma
             err = FQ_OK;
             if (!committed) {
                 err = fq_refuse(FQ_STORE_LOST, NULL);  // what is told when no try is left
+                sample->retries[FQ_RETRY_UNKNOWN]++;
                 continue;
             }
         }
         if (!err.code) {
+            if (commit->committed && head.batch_number != commit->head.batch_number) {
+                commit->committed(commit->context, commit->batch);
+            }
             commit->head = head;
             commit->clock_move_ms = 0;
             return FQ_OK;
@@ -385,6 +435,7 @@ static fq_err run(fq_commit *commit, int64_t now_ms, fq_command **list, fq_comma
         if (err.code != FQ_STORE_CONFLICT) {
             return err;
         }
+        sample->retries[FQ_RETRY_CONFLICT]++;
         pause_before_retry(commit, attempt, PAUSE_DOUBLINGS);
     }
     return err;
@@ -426,6 +477,7 @@ fq_err fq_commit_batch(fq_commit *commit, int64_t now_ms, fq_command **list,
         return FQ_OK;
     }
     const fq_err err = run(commit, now_ms, list, out_deferred, sample);
+    fq_commit_step(commit, false);
     if (!err.code) {
         return FQ_OK;
     }
@@ -437,6 +489,7 @@ fq_err fq_commit_batch(fq_commit *commit, int64_t now_ms, fq_command **list,
     // Something in this batch cannot be saved; halving finds it, so that it costs no one else his
     // answer.
     sample->commands -= count;
+    sample->retries[FQ_RETRY_HALVED]++;
     fq_command *second = split_half(*list, count), *second_deferred = NULL;
     const fq_err first_err = fq_commit_batch(commit, now_ms, list, out_deferred, sample);
     const fq_err second_err = fq_commit_batch(commit, now_ms, &second, &second_deferred, sample);

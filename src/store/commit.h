@@ -5,6 +5,8 @@
 
 #include "store/writer.h"
 
+#include <stdatomic.h>
+
 typedef struct {
     fq_engine *engine;
     fq_head head;  // as of the last commit
@@ -17,8 +19,16 @@ typedef struct {
     // Asked while the store does not tell what became of a commit: is it still to be asked? NULL:
     // always.
     bool (*keep_asking)(void *context);
+    // A batch was committed; what it holds lives until this returns. May be NULL.
+    void (*committed)(void *context, fq_batch *batch);
     void *context;
+    fq_batch *batch;  // the one at hand
+    // Grows with each thing the thread does; odd while it waits for the store. Read by others.
+    _Atomic uint64_t steps;
 } fq_commit;
+
+// Says what the thread does next.
+void fq_commit_step(fq_commit *commit, bool at_store);
 
 // Takes the engine's lease.
 FQ_MUST_USE fq_err fq_commit_open(fq_commit *commit, fq_engine *engine);

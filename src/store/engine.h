@@ -80,6 +80,7 @@ typedef struct {
 // FQ_STORE_LOST (the database cannot be reached, nothing was written), FQ_STORE_FULL (nothing was
 // written), FQ_INTERNAL (this statement will never work).
 typedef struct {
+    const char *system;  // "sqlite", "postgresql": OpenTelemetry's db.system.name
     // The writer's side: one thread at a time. Calls may be sent together; an error may surface at
     // a later call of the same transaction, at the latest at commit. After any error the
     // transaction is gone (rollback is still called).
@@ -132,7 +133,8 @@ struct fq_engine {
 
 typedef struct {
     int64_t busy_timeout_ms;
-    int64_t cache_bytes;
+    int64_t cache_bytes, reader_cache_bytes;        // SQLite; 0: the engine's own
+    int64_t connect_timeout_ms;                     // PostgreSQL; 0: the engine's own
     int64_t statement_timeout_ms, lock_timeout_ms;  // PostgreSQL
     bool migrate;                                   // bring the schema up to date at opening
     bool read_only;                                 // for verify beside a running server

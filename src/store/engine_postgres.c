@@ -362,7 +362,7 @@ fq_err fq_engine_postgres_open(const char *url, const fq_schema *schema,
     engine->read_only = options->read_only;
     engine->target = (postgres_target){
         .url = engine->url,
-        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .connect_timeout_ms = or_else(options->connect_timeout_ms, CONNECT_TIMEOUT_MS),
         .statement_timeout_ms = or_else(options->statement_timeout_ms, STATEMENT_TIMEOUT_MS),
         .lock_timeout_ms = or_else(options->lock_timeout_ms, LOCK_TIMEOUT_MS),
         .idle_in_transaction_timeout_ms = IDLE_IN_TRANSACTION_TIMEOUT_MS,

@@ -25,10 +25,12 @@ fq_err sqlite_reader_open(fq_engine *base, fq_reader **out) {
     FQ_ASSERT(reader != NULL);
     reader->engine = engine;
     reader->scratch = rows_scratch(base->schema);
+    const int64_t cache_bytes =
+        engine->options.reader_cache_bytes > 0 ? engine->options.reader_cache_bytes : CACHE_BYTES;
     fq_err err =
         connection_open(engine->path,
                         &(connection_options){.role = CONNECTION_READER,
-                                              .cache_bytes = CACHE_BYTES,
+                                              .cache_bytes = cache_bytes,
                                               .busy_timeout_ms = engine->options.busy_timeout_ms,
                                               .read_only = engine->options.read_only},
                         &reader->db);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "store/commit.h"
 
 #include <pthread.h>
@@ -38,6 +39,8 @@ struct fq_writer {
     atomic_int_least64_t forget_before_ms;  // 0: nothing to forget
     int64_t backoff_ms, retry_at_ms;        // while the store is lost
     fq_command asking;                      // submitted only while the queue is empty
+    fq_series queue_full;
+    uint64_t steps_seen;  // fq_writer_is_alive's own
 };
 
 // Nobody who comes now could be answered in time, so he is refused at once.
@@ -50,11 +53,22 @@ static bool keep_asking(void *context) {
     return !atomic_load(&writer->giving_up);
 }
 
+static void committed(void *context, fq_batch *batch) {
+    const fq_writer *writer = context;
+    if (writer->config.counted) {
+        writer->config.counted(writer->config.context, batch);
+    }
+}
+
 fq_err fq_writer_make(const fq_writer_config *config, fq_writer **out) {
     fq_writer *writer = calloc(1, sizeof(*writer));
     FQ_ASSERT(writer != NULL);
     writer->config = *config;
     writer->end = &writer->first;
+    writer->queue_full =
+        fq_metrics_series(FQ_METRIC_WRITER_QUEUE_FULL,
+                          config->service ? fq_str_of(config->service) : FQ_STR(""), FQ_STR(""),
+                          FQ_STR(""));
     pthread_mutex_init(&writer->lock, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -67,6 +81,7 @@ fq_err fq_writer_make(const fq_writer_config *config, fq_writer **out) {
         return err;
     }
     writer->commit.keep_asking = keep_asking;
+    writer->commit.committed = committed;
     writer->commit.context = writer;
     atomic_store(&writer->healthy, true);
     atomic_store(&writer->head_at_ms, writer->commit.head.at_ms);
@@ -96,14 +111,16 @@ int64_t fq_writer_now_ms(const fq_writer *writer) {
 
 bool fq_writer_submit(fq_writer *writer, fq_command *list) {
     uint64_t units = 0;
+    int64_t count = 0;
     fq_command *last = list;
     for (fq_command *command = list; command; command = command->next) {
         units += command->units;
+        count++;
         last = command;
     }
     pthread_mutex_lock(&writer->lock);
-    const bool taken = !writer->closed && !atomic_load(&writer->unsettled) &&
-                       writer->waiting_units + units <= writer->config.queue_units_max;
+    const bool fits = writer->waiting_units + units <= writer->config.queue_units_max;
+    const bool taken = fits && !writer->closed && !atomic_load(&writer->unsettled);
     if (taken) {
         const bool was_empty = writer->first == NULL;
         *writer->end = list;
@@ -114,7 +131,24 @@ bool fq_writer_submit(fq_writer *writer, fq_command *list) {
         }
     }
     pthread_mutex_unlock(&writer->lock);
+    if (!fits) {
+        fq_metrics_add(writer->queue_full, count);
+    }
     return taken;
+}
+
+uint64_t fq_writer_queue_units(fq_writer *writer) {
+    pthread_mutex_lock(&writer->lock);
+    const uint64_t units = writer->waiting_units;
+    pthread_mutex_unlock(&writer->lock);
+    return units;
+}
+
+bool fq_writer_is_alive(fq_writer *writer) {
+    const uint64_t steps = atomic_load_explicit(&writer->commit.steps, memory_order_relaxed);
+    const bool alive = steps != writer->steps_seen || steps % 2 == 1 || steps == 0;
+    writer->steps_seen = steps;
+    return alive;
 }
 
 // Cuts the oldest commands off the queue, up to a batch's worth of units but at least one.
@@ -235,15 +269,46 @@ static void answer(fq_writer *writer, fq_command *list) {
     }
 }
 
+static fq_commands_kind what_became_of(const fq_command *command) {
+    const fq_code code = command->outcome.code;
+    return command->replayed                                ? FQ_COMMANDS_REPLAYED
+           : code == FQ_DONE                                ? FQ_COMMANDS_DONE
+           : code == FQ_UNAVAILABLE || code == FQ_INTERNAL ? FQ_COMMANDS_FAILED
+                                                            : FQ_COMMANDS_REFUSED;
+}
+
+// Those that lack a fact are not at their end: they come again.
+static void tally(fq_writer_sample *sample, const fq_command *list) {
+    for (const fq_command *command = list; command; command = command->next) {
+        if (command->outcome.code != FQ_FACT_MISSING) {
+            sample->became[what_became_of(command)]++;
+        }
+    }
+}
+
+static void observe(const fq_writer *writer, const fq_writer_sample *sample) {
+    if (writer->config.observed) {
+        writer->config.observed(writer->config.context, sample);
+    }
+}
+
 size_t fq_writer_run_once(fq_writer *writer) {
     fq_writer_sample sample = {0};
     fq_command *late = NULL;
     fq_command *list = drop_late(take(writer, &sample.queue_units), &late);
+    for (const fq_command *command = late; command; command = command->next) {
+        sample.became[FQ_COMMANDS_EXPIRED]++;
+    }
     answer(writer, late);
     if (!list) {
+        if (late) {
+            observe(writer, &sample);
+        }
         return late ? 1 : 0;
     }
     if (refuse_while_lost(writer, list)) {
+        tally(&sample, list);
+        observe(writer, &sample);
         answer(writer, list);
         return 1;
     }
@@ -257,9 +322,8 @@ size_t fq_writer_run_once(fq_writer *writer) {
     put_back(writer, deferred);
     atomic_store(&writer->head_at_ms, writer->commit.head.at_ms);
     atomic_store(&writer->clock_shift_ms, writer->commit.head.clock_shift_ms);
-    if (writer->config.observed) {
-        writer->config.observed(writer->config.context, &sample);
-    }
+    tally(&sample, list);
+    observe(writer, &sample);
     if (writer->config.committed && writer->commit.head.batch_number != batch_before) {
         writer->config.committed(writer->config.context, &writer->commit.head);
     }
@@ -315,7 +379,9 @@ static bool wait(fq_writer *writer) {
     const bool more = writer->first || !writer->closed;
     pthread_mutex_unlock(&writer->lock);
     if (idle) {
+        fq_commit_step(&writer->commit, true);
         look_after_store(writer);
+        fq_commit_step(&writer->commit, false);
     }
     return more;
 }
@@ -327,7 +393,9 @@ static void forget_some(fq_writer *writer) {
         return;
     }
     const fq_engine_ops *ops = writer->config.engine->ops;
+    fq_commit_step(&writer->commit, true);
     const fq_err err = ops->forget(writer->config.engine, before_ms, FORGET_COUNT_MAX, &more);
+    fq_commit_step(&writer->commit, false);
     if (err.code || !more) {
         atomic_store(&writer->forget_before_ms, 0);
     }
@@ -340,6 +408,7 @@ void fq_writer_forget(fq_writer *writer, int64_t before_ms) {
 static void *run(void *context) {
     fq_writer *writer = context;
     while (wait(writer)) {
+        fq_commit_step(&writer->commit, false);
         fq_writer_run_once(writer);
         forget_some(writer);
     }
@@ -382,7 +451,11 @@ fq_err fq_writer_run(fq_writer *writer, fq_command *command) {
 fq_err fq_writer_move_clock(fq_writer *writer, int64_t by_ms) {
     fq_command command = {.kind = &nothing_kind, .units = 1};
     atomic_fetch_add(&writer->clock_move_ms, by_ms);
-    return fq_writer_run(writer, &command);
+    const fq_err err = fq_writer_run(writer, &command);
+    if (err.code == FQ_UNAVAILABLE) {
+        atomic_fetch_sub(&writer->clock_move_ms, by_ms);  // it was not taken; it must not come later
+    }
+    return err;
 }
 
 fq_err fq_writer_start(fq_writer *writer) {

@@ -10,8 +10,21 @@ typedef struct fq_writer fq_writer;
 
 // The steps of a batch, timed.
 typedef enum { FQ_STEP_LOAD, FQ_STEP_DECIDE, FQ_STEP_SAVE, FQ_STEP_COMMIT, FQ_STEPS } fq_step;
+// What becomes of commands: expired ones waited too long, failed ones met a store that could not.
+typedef enum {
+    FQ_COMMANDS_DONE,
+    FQ_COMMANDS_REFUSED,
+    FQ_COMMANDS_REPLAYED,
+    FQ_COMMANDS_EXPIRED,
+    FQ_COMMANDS_FAILED,
+    FQ_COMMANDS_KINDS
+} fq_commands_kind;
+// Why a batch is decided again: another writer was faster, its commit turned out not to have been
+// made, or one of its commands could not be saved.
+typedef enum { FQ_RETRY_CONFLICT, FQ_RETRY_UNKNOWN, FQ_RETRY_HALVED, FQ_RETRIES } fq_retry;
 typedef struct {
-    size_t commands, queue_units;
+    size_t commands, queue_units;  // none where all of them were refused before they were a batch
+    size_t became[FQ_COMMANDS_KINDS], retries[FQ_RETRIES];
     int64_t step_ns[FQ_STEPS];
     fq_err outcome;  // of the commit
 } fq_writer_sample;
@@ -30,6 +43,9 @@ typedef struct {
     void (*committed)(void *context, const fq_head *head);
     // What a batch cost, for the metrics; may be NULL.
     void (*observed)(void *context, const fq_writer_sample *sample);
+    // The rows and journals that a commit has made durable, for the metrics; they live until this
+    // returns. May be NULL.
+    void (*counted)(void *context, fq_batch *batch);
     void *context;
 } fq_writer_config;
 
@@ -45,6 +61,11 @@ bool fq_writer_submit(fq_writer *writer, fq_command *list);
 fq_err fq_writer_run(fq_writer *writer, fq_command *command);
 // Is the store answering? Said by /readyz.
 bool fq_writer_healthy(const fq_writer *writer);
+// Units of work that wait.
+uint64_t fq_writer_queue_units(fq_writer *writer);
+// Has the thread done anything since this was asked before, or does it wait for the store? For one
+// thread at a time; calls a second or more apart.
+bool fq_writer_is_alive(fq_writer *writer);
 // Takes what waits and runs it as one batch; returns how many commands it held. Does not wait.
 size_t fq_writer_run_once(fq_writer *writer);
 // Business time now: the clock, the shift, never below the head's.

@@ -130,6 +130,11 @@ fq_err user_decide_move(user_move *move, fq_batch *batch, fq_user_status to) {
         }
         if (to == FQ_USER_IS_CLOSED) {
             FQ_TRY(move->payment_says);
+            // What was told of him since may have opened him again in payment: it must be asked
+            // anew.
+            if (user->version != move->asked_at) {
+                return fq_refuse(FQ_UNAVAILABLE, NULL);
+            }
         }
         fq_row_touch(batch, &user->row);
         user->status = (uint8_t)to;

@@ -128,6 +128,7 @@ typedef struct {
     fq_command base;
     fq_user_id id;
     fq_err payment_says;  // of closing
+    uint64_t asked_at;    // the user's version when payment was asked
     user_row *user;
     user_row shown;
     uint64_t follow_to;  // what payment must have followed, where no event of this command says so

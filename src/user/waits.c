@@ -210,6 +210,7 @@ fq_err user_before_close(fq_call *call, fq_command *command) {
         ((const user_row *)user)->status == FQ_USER_IS_CLOSED) {
         return FQ_OK;
     }
+    move->asked_at = ((const user_row *)user)->version;
     if (atomic_fetch_add(&state->closing, 1) == 0) {
         move->payment_says = fq_payment_close_user(call->service->peers, move->id);
     }

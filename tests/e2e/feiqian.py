@@ -227,16 +227,26 @@ class Deployment:
                 names.SERVICE_URLS[service]: f"http://127.0.0.1:{port}" for service, port in ports.items()
             }
             for service, port in ports.items():
-                where = ["--data", self.data(service), "--listen", f"127.0.0.1:{port}"]
-                own = names.SERVICE_URLS[service]
-                others = {name: url for name, url in urls.items() if name != own}
-                self.servers[service] = Server(
-                    ["--services", service, *where, *flags],
-                    {**self.environment, **others},
-                    self.folder / f"{service}.log",
-                )
+                self.servers[service] = self._serve(service, f"127.0.0.1:{port}", urls, flags)
         for server in self.servers.values():
             server.wait_ready()
+
+    def _serve(self, service: str, listen: str, urls: Mapping[str, str], flags: list[str]) -> Server:
+        own = names.SERVICE_URLS[service]
+        others = {name: url for name, url in urls.items() if name != own}
+        return Server(
+            ["--services", service, "--data", self.data(service), "--listen", listen, *flags],
+            {**self.environment, **others},
+            self.folder / f"{service}.log",
+        )
+
+    def beside(self, service: str) -> Server:
+        """One more process of a split service, on the same database: it ends with the others."""
+        urls = {names.SERVICE_URLS[name]: self.servers[name].url for name in names.SERVICES}
+        server = self._serve(service, "127.0.0.1:0", urls, self.arguments)
+        self.servers[f"{service} {len(self.servers)}"] = server
+        server.wait_ready()
+        return server
 
     def stop(self) -> None:
         """Every process by SIGTERM; each must end with 0."""

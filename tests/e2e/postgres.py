@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 class Postgres:
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
         assert found, "PostgreSQL is not installed (scripts/install test)"
         self._programs = found[-1]
@@ -44,6 +44,7 @@ class Postgres:
             os.chown(self._folder, owner.pw_uid, owner.pw_gid)
             self._as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         self.port = free_port()
+        self._settings = {**SETTINGS, **settings}
         self._made = 0
 
     def start(self) -> None:
@@ -54,7 +55,7 @@ class Postgres:
                 "--locale=C", "--no-sync",
             )  # fmt: skip
         options = [f"-p {self.port}", f"-k {self._folder}"]
-        options += [f"-c {name}={value}" for name, value in SETTINGS.items()]
+        options += [f"-c {name}={value}" for name, value in self._settings.items()]
         self._control("start", "-l", str(self._folder / "log"), "-o", " ".join(options))
 
     def stop(self, mode: str = "fast") -> None:

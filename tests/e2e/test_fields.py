@@ -147,7 +147,8 @@ def test_a_fault_is_named(fq: World, path: str, field: str, value: Any, code: st
     body = {**RIGHT[path], field: value}
     if value is GONE:
         del body[field]
-    refused(fq.admin.post(f"/v1/{path}", body), code, field)
+    problem = refused(fq.admin.post(f"/v1/{path}", body), code)
+    assert problem["param"].partition("[")[0] == field  # a list's element is named as "items[0]"
 
 
 @pytest.mark.parametrize("path", sorted(RIGHT))

@@ -270,6 +270,8 @@ void sim_tell_user(sim_world *world, sim_user *user) {
 }
 
 void sim_close_user(sim_world *world, sim_user *user) {
+    // What was told in between may have opened him again.
+    user->close_allowed &= user->version == user->close_version;
     if (user->close_allowed) {
         user->close_asked = user->close_allowed = false;
         user->status = FQ_USER_IS_CLOSED;
@@ -280,6 +282,7 @@ void sim_close_user(sim_world *world, sim_user *user) {
     if (user->close_asked && process) {
         sim_process_route(process);
         process->peers.peer[FQ_SERVICE_PAYMENT].local = &process->service;
+        user->close_version = user->version;
         const fq_err err = fq_payment_close_user(&process->peers, (fq_user_id){user->id});
         user->close_allowed = !err.code;
         user->close_asked = err.code != FQ_STATE_CONFLICT;

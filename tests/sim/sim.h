@@ -133,6 +133,7 @@ typedef struct {
     uint8_t status, roles;
     // To be closed: asked for, and allowed by payment, but not told yet.
     bool close_asked, close_allowed;
+    uint64_t close_version;  // his, when payment was asked
 } sim_user;
 
 // --- processes ---

@@ -41,9 +41,11 @@ static json_t *read_json(void) {
 
 static void test_json(void **state) {
     (void)state;
+    const fq_str traceparent = FQ_STR("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     fq_log_configure(ends[1], FQ_LOG_INFO, FQ_LOG_JSON);
     const fq_log_context before =
-        fq_log_use((fq_log_context){.service = FQ_STR("payment"), .request_id = FQ_STR("r\"1")});
+        fq_log_use((fq_log_context){.request_id = FQ_STR("r\"1"), .traceparent = traceparent});
+    assert_ptr_equal(fq_log_here().traceparent.at, traceparent.at);
     fq_log(FQ_LOG_WARN, "batch again", FQ_LOG_INT("commands", 7),
            FQ_LOG_TEXT("cause", "x\n{\x1b\xC2\x9B\xFF"), FQ_LOG_BOOL("last", true),
            FQ_LOG_NS("took_ms", 1234567), FQ_LOG_STR("none", (fq_str){0}));
@@ -51,9 +53,10 @@ static void test_json(void **state) {
     json_t *line = read_json();
     assert_string_equal(json_string_value(json_object_get(line, "level")), "warn");
     assert_string_equal(json_string_value(json_object_get(line, "msg")), "batch again");
-    assert_string_equal(json_string_value(json_object_get(line, "service")), "payment");
     assert_string_equal(json_string_value(json_object_get(line, "request_id")), "r\"1");
-    assert_null(json_object_get(line, "trace_id"));
+    assert_string_equal(json_string_value(json_object_get(line, "trace_id")),
+                        "0af7651916cd43dd8448eb211c80319c");
+    assert_string_equal(json_string_value(json_object_get(line, "span_id")), "b7ad6b7169203331");
     assert_int_equal(json_integer_value(json_object_get(line, "commands")), 7);
     assert_string_equal(json_string_value(json_object_get(line, "cause")),
                         "x\n{\x1b\xC2\x9B\xEF\xBF\xBD");
@@ -63,7 +66,8 @@ static void test_json(void **state) {
     json_decref(line);
     fq_log(FQ_LOG_INFO, "ready");
     line = read_json();
-    assert_null(json_object_get(line, "service"));
+    assert_null(json_object_get(line, "request_id"));
+    assert_null(json_object_get(line, "trace_id"));
     json_decref(line);
 }
 

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { HEALTH, ORDERS, ECHO, LATER, NEVER, LARGE, ACT, ROUTE_COUNT };
+enum { HEALTH, ORDERS, ECHO, LATER, NEVER, LARGE, ACT, HANG, ROUTE_COUNT };
 enum { LARGE_BYTES = 3 * 1024 * 1024 };
 
 static fq_router *router;
@@ -107,6 +107,12 @@ static void handle(void *context, fq_exchange *exchange) {
     case ACT:
         exchange->status = 204;
         break;
+    case HANG:
+        while (!atomic_load(&r->hang_over)) {
+            usleep(1000);
+        }
+        exchange->status = 204;
+        break;
     default:
         break;  // 500
     }
@@ -134,7 +140,7 @@ void rig_start(rig *r, const fq_server_config *limits, const fq_tls_files *tls) 
         [HEALTH] = {FQ_GET, "/healthz"}, [ORDERS] = {FQ_POST, "/v1/orders"},
         [ECHO] = {FQ_PUT, "/echo"},      [LATER] = {FQ_GET, "/later"},
         [NEVER] = {FQ_GET, "/never"},    [LARGE] = {FQ_GET, "/large"},
-        [ACT] = {FQ_POST, "/act"},
+        [ACT] = {FQ_POST, "/act"},       [HANG] = {FQ_GET, "/hang"},
     };
     *r = (rig){0};
     router = fq_router_make();

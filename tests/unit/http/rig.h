@@ -13,6 +13,7 @@
 //   GET /later              200, kept and returned by another thread
 //   GET /never              kept until rig_release
 //   GET /large              200 with 3 MiB
+//   GET /hang               204, after its loop has waited for `hang_over`: what no handler may do
 //   POST /act               204, with a body or without
 typedef struct rig rig;
 struct rig {
@@ -20,6 +21,7 @@ struct rig {
     uint16_t port, second_port;
     _Atomic(int) handled, finished, dropped, resumed;
     _Atomic(fq_exchange *) held;  // of /never
+    _Atomic(bool) hang_over;
 };
 
 void rig_start(rig *r, const fq_server_config *limits, const fq_tls_files *tls);

@@ -247,10 +247,10 @@ static void the_slow_are_cut_off(void **state) {
         {GET("/never"), 503},
     };
     rig r;
-    const fq_server_config limits = {.head_timeout_ms = 200,
-                                     .body_timeout_ms = 200,
-                                     .idle_timeout_ms = 200,
-                                     .request_timeout_ms = 200};
+    const fq_server_config limits = {.limits = {.head_timeout_ms = 200,
+                                                .body_timeout_ms = 200,
+                                                .idle_timeout_ms = 200,
+                                                .request_timeout_ms = 200}};
     rig_start(&r, &limits, NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         bool closed;
@@ -364,6 +364,48 @@ static void limits_on_connections_hold(void **state) {
     rig_stop(&r);
 }
 
+static void limits_can_be_set_while_it_runs(void **state) {
+    (void)state;
+    rig r;
+    rig_start(&r, NULL, NULL);
+    fq_server_set_limits(r.server, &(fq_server_limits){.head_timeout_ms = 100});
+    const int fd = rig_connect(r.port);
+    RIG_SEND(fd, "GET /healthz");
+    bool closed;
+    char *text = rig_read(fd, 9, 4000, &closed);
+    assert_true(closed);
+    assert_int_equal(rig_status(text), 408);
+    free(text);
+    close(fd);
+    rig_stop(&r);
+}
+
+static void a_loop_that_hangs_is_seen(void **state) {
+    (void)state;
+    enum { PAUSE_US = 30000 };
+    rig r;
+    rig_start(&r, NULL, NULL);
+    for (int i = 0; i < 4; i++) {
+        assert_true(fq_server_is_alive(r.server));  // idle loops are not hanging ones
+        usleep(PAUSE_US);
+    }
+    const int fd = rig_connect(r.port);
+    RIG_SEND(fd, GET("/hang"));
+    usleep(PAUSE_US);
+    (void)fq_server_is_alive(r.server);
+    usleep(PAUSE_US);
+    assert_false(fq_server_is_alive(r.server));
+    atomic_store(&r.hang_over, true);
+    char *text = rig_read(fd, 1, 2000, NULL);
+    assert_int_equal(rig_status(text), 204);
+    (void)fq_server_is_alive(r.server);
+    usleep(PAUSE_US);
+    assert_true(fq_server_is_alive(r.server));
+    free(text);
+    close(fd);
+    rig_stop(&r);
+}
+
 static void a_taken_port_is_an_error(void **state) {
     (void)state;
     rig r;
@@ -434,7 +476,7 @@ static void tls_serves_and_reloads(void **state) {
     snprintf(certificate_file, sizeof(certificate_file), "%s/certificate.pem", folder);
     snprintf(key_file, sizeof(key_file), "%s/key.pem", folder);
     write_certificate(certificate_file, key_file);
-    const fq_tls_files files = {certificate_file, key_file};
+    const fq_tls_files files = {certificate_file, key_file, false};
     rig r;
     rig_start(&r, NULL, &files);
     enum { ROOM = 4 * 1024 * 1024 };
@@ -475,6 +517,8 @@ int main(void) {
         cmocka_unit_test(a_client_that_leaves_harms_nobody),
         cmocka_unit_test(drain_finishes_and_refuses),
         cmocka_unit_test(limits_on_connections_hold),
+        cmocka_unit_test(limits_can_be_set_while_it_runs),
+        cmocka_unit_test(a_loop_that_hangs_is_seen),
         cmocka_unit_test(a_taken_port_is_an_error),
         cmocka_unit_test(tls_serves_and_reloads),
     };

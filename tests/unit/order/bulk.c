@@ -48,7 +48,7 @@ static void test_one_is_refused(void **state) {
             assert_int_equal(world_events(&at.world), made);
             assert_int_equal(rows_in(&at, &order_table, FQ_ROW_NEW), made);
             assert_int_equal(rows_in(&at, &fq_work_table, FQ_ROW_NEW), made);
-            assert_int_equal(at.bulk.base.record != NULL, made > 0);
+            assert_non_null(at.bulk.base.record);
             assert_int_equal(at.bulk.base.told != NULL, made > 0);
             world_end(&at.world);
         }

@@ -151,9 +151,9 @@ static void test_close_by_status(void **state) {
         fq_code code;
     } rows[] = {
         {ORDER_PENDING, ORDER_CANCELLED, false, FQ_DONE},
-        {ORDER_PAID, ORDER_CANCELLED, false, FQ_STATE_CONFLICT},
-        {ORDER_PARTIALLY_REFUNDED, ORDER_CANCELLED, false, FQ_STATE_CONFLICT},
-        {ORDER_REFUNDED, ORDER_CANCELLED, false, FQ_STATE_CONFLICT},
+        {ORDER_PAID, ORDER_CANCELLED, false, FQ_ORDER_ALREADY_PAID},
+        {ORDER_PARTIALLY_REFUNDED, ORDER_CANCELLED, false, FQ_ORDER_ALREADY_PAID},
+        {ORDER_REFUNDED, ORDER_CANCELLED, false, FQ_ORDER_ALREADY_PAID},
         {ORDER_EXPIRED, ORDER_CANCELLED, false, FQ_STATE_CONFLICT},
         {ORDER_EXPIRED, ORDER_CANCELLED, true, FQ_STATE_CONFLICT},
         // What this very call has asked payment to close is told as done, whoever was faster with

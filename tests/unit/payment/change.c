@@ -127,6 +127,12 @@ static void test_capture_refusals(void **state) {
     payment_of(&world, id)->capture_before_ms = WORLD_NOW_MS;
     assert_refused(world_run(&world, &capture.base), FQ_STATE_CONFLICT, NULL);
     payment_of(&world, id)->capture_before_ms = WORLD_NOW_MS + 1;
+    party(&world, PAYER)->status = FQ_USER_IS_FROZEN;
+    assert_refused(world_run(&world, &capture.base), FQ_USER_FROZEN, NULL);
+    party(&world, PAYER)->status = FQ_USER_IS_ACTIVE;
+    party(&world, PAYEE)->status = FQ_USER_IS_CLOSED;
+    assert_refused(world_run(&world, &capture.base), FQ_USER_FROZEN, NULL);
+    party(&world, PAYEE)->status = FQ_USER_IS_ACTIVE;
     const fq_err err = world_run(&world, &capture.base);
     assert_refused(err, FQ_CAPTURE_EXCEEDS_PAYMENT, "amount");
     assert_int_equal(err.detail.blank[0].value.number, PRICE);

@@ -145,13 +145,13 @@ static void test_refusals_commit_nothing(void **state) {
     refused[0].refusal = refused[1].refusal = FQ_INSUFFICIENT_BALANCE;
     const fq_head before = at.engine.head;
     assert_int_equal(commit_all(&at, refused, 2).code, FQ_DONE);
-    assert_string_equal(scripted_trace(&at.engine), "blr");
+    assert_string_equal(scripted_trace(&at.engine), "bllr");
     assert_int_equal(refused[1].base.outcome.code, FQ_INSUFFICIENT_BALANCE);
     assert_memory_equal(&at.engine.head, &before, sizeof(before));
     // The sandbox's clock is moved by a commit of its own.
     at.commit.clock_move_ms = 60000;
     assert_int_equal(commit_all(&at, refused, 2).code, FQ_DONE);
-    assert_string_equal(scripted_trace(&at.engine), "blshsc");
+    assert_string_equal(scripted_trace(&at.engine), "bllshsc");
     assert_int_equal(at.engine.head.clock_shift_ms, 60000);
     assert_int_equal(at.commit.clock_move_ms, 0);
     // Nothing at all.

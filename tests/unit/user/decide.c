@@ -212,7 +212,11 @@ static void test_moves(void **state) {
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         user_row *user = add_user(at, (fq_user_id){200 + i}, rows[i].from);
         user_move move = {
-            .base = command_of(at, &user_freeze_kind, admin), .id = user->id, .user = user};
+            .base = command_of(at, &user_freeze_kind, admin),
+            .id = user->id,
+            .asked_at = user->version,
+            .user = user,
+        };
         const size_t before = events(at);
         const fq_err err = user_decide_move(&move, at->batch, rows[i].to);
         assert_int_equal(err.code, rows[i].expected);
@@ -240,6 +244,10 @@ static void test_close_is_refused_in_order(void **state) {
     assert_int_equal(user_decide_move(&move, at->batch, FQ_USER_IS_CLOSED).code, FQ_STATE_CONFLICT);
     assert_int_equal(user->status, FQ_USER_IS_ACTIVE);
     move.payment_says = FQ_OK;
+    move.asked_at = user->version - 1;
+    assert_int_equal(user_decide_move(&move, at->batch, FQ_USER_IS_CLOSED).code, FQ_UNAVAILABLE);
+    assert_int_equal(user->status, FQ_USER_IS_ACTIVE);
+    move.asked_at = user->version;
     assert_int_equal(user_decide_move(&move, at->batch, FQ_USER_IS_CLOSED).code, FQ_DONE);
 }
 
