@@ -14,8 +14,8 @@ unsigned cli_services(cli_call *call);
 // one, is missing; `*out_code` then says how to exit.
 unsigned cli_services_there(cli_call *call, cli_exit *out_code);
 
-// Is that service's database there? Complains when not: a misspelt --data must not make new data. Of
-// a PostgreSQL URL always true; opening tells.
+// Is that service's database there? Complains when not: a misspelt --data must not make new data.
+// Of a PostgreSQL URL always true; opening tells.
 FQ_MUST_USE bool cli_expect_database(cli_call *call, fq_service_number number);
 
 // What verifying one database found.

@@ -155,13 +155,12 @@ static const char *random_text(demonstration *demo) {
 }
 
 static size_t find_kept(const demonstration *demo, fq_str name) {
-    for (size_t i = 0; i < demo->kept_count; i++) {
-        if (fq_str_equal(fq_str_of(demo->kept[i].name), name)) {
-            return i;
-        }
+    size_t i = 0;
+    while (i < demo->kept_count && !fq_str_equal(fq_str_of(demo->kept[i].name), name)) {
+        i++;
     }
-    FQ_ASSERT(!"a step names what no step before it keeps");
-    return 0;
+    FQ_ASSERT(i < demo->kept_count);  // a step names what one before it keeps
+    return i;
 }
 
 // `{ann}` is filled in; a brace before anything but a small letter is JSON's.

@@ -1,5 +1,5 @@
-// feiqian keys: makes, lists and revokes API keys, and replaces the data key. Works beside a running
-// server and without one; what a key may do is the user service's affair.
+// feiqian keys: makes, lists and revokes API keys, and replaces the data key. Works beside a
+// running server and without one; what a key may do is the user service's affair.
 #include "base/clock.h"
 #include "base/json_writer.h"
 #include "cli/databases.h"

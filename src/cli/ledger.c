@@ -1,5 +1,5 @@
-// feiqian ledger verify: computes every balance and every seal again, and says whether they are what
-// the databases say. Reads only; runs beside a server too.
+// feiqian ledger verify: computes every balance and every seal again, and says whether they are
+// what the databases say. Reads only; runs beside a server too.
 #include "cli/databases.h"
 #include "cli/operate.h"
 #include "cli/output.h"

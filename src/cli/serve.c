@@ -75,10 +75,32 @@ static void announce(cli_call *call, fq_house *house) {
     }
 }
 
+static void tell_change(const fq_setting_row *row, bool taken) {
+    fq_log(taken ? FQ_LOG_INFO : FQ_LOG_WARN, "a setting has changed",
+           FQ_LOG_TEXT("section", row->section), FQ_LOG_TEXT("name", row->name),
+           FQ_LOG_TEXT("taken_over", taken ? "now" : "at the next start"));
+}
+
+// On SIGHUP: what can change while it runs does; a configuration with a fault changes nothing.
+static void reload(cli_call *call, fq_house *house) {
+    cli_call again = *call;
+    fq_config_fault fault;
+    if (cli_load_settings(&again, &fault)) {
+        fq_config_take_over(&call->config, &again.config, tell_change);
+        configure_log(&call->config.settings);
+    } else {
+        fq_log(FQ_LOG_ERROR, "the configuration could not be read again; the old one stays",
+               FQ_LOG_TEXT("reason", fault.sentence[FQ_ENGLISH]));
+    }
+    call->arena = again.arena;  // it may have grown
+    fq_config_free(&again.config);
+    fq_house_reload(house);
+}
+
 static void run(cli_call *call, fq_house *house, const sigset_t *signals) {
     announce(call, house);
     for (int number = next_signal(signals, house); number == SIGHUP; number = next_signal(signals, house)) {
-        fq_house_reload(house);
+        reload(call, house);
     }
     cli_notify("STOPPING=1");
     sigaction(SIGTERM, &(struct sigaction){.sa_handler = end_at_once}, NULL);

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "house/house.h"
-#include "ledger/verify.h"
+#include "house/verify.h"
 
 typedef enum {
     FQ_DATABASE_READ,     // also beside a running server; must be there and up to date

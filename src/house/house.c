@@ -226,6 +226,16 @@ static unsigned threads_of(const fq_settings *settings) {
     return threads < 1 ? 1 : (unsigned)threads;
 }
 
+static fq_server_limits limits_of(const fq_settings *settings) {
+    return (fq_server_limits){
+        .head_timeout_ms = settings->server_head_timeout,
+        .body_timeout_ms = settings->server_body_timeout,
+        .body_bytes_per_s = settings->server_body_rate_min,
+        .idle_timeout_ms = settings->server_idle_timeout,
+        .request_timeout_ms = settings->server_request_timeout,
+    };
+}
+
 static fq_err start_server(fq_house *house) {
     const fq_settings *settings = house->settings;
     const fq_tls_files tls = {settings->tls_certificate_file, settings->tls_private_key_file,
@@ -236,11 +246,7 @@ static fq_err start_server(fq_house *house) {
         .threads = threads_of(settings),
         .connections_max = (unsigned)settings->server_connections_max,
         .body_bytes_max = (size_t)settings->server_body_bytes_max,
-        .head_timeout_ms = settings->server_head_timeout,
-        .body_timeout_ms = settings->server_body_timeout,
-        .body_bytes_per_s = settings->server_body_rate_min,
-        .idle_timeout_ms = settings->server_idle_timeout,
-        .request_timeout_ms = settings->server_request_timeout,
+        .limits = limits_of(settings),
     };
     fq_listen *listen = &config.listens[0];
     *listen = (fq_listen){.address = house->address,
@@ -312,8 +318,9 @@ fq_service *fq_house_service(fq_house *house, fq_service_number number) {
 }
 
 void fq_house_reload(fq_house *house) {
-    if (house->server && house->settings->tls_certificate_file[0] &&
-        fq_server_reload_tls(house->server).code) {
+    const fq_server_limits limits = limits_of(house->settings);
+    fq_server_set_limits(house->server, &limits);
+    if (house->settings->tls_certificate_file[0] && fq_server_reload_tls(house->server).code) {
         fq_log(FQ_LOG_ERROR, "the certificate could not be read again; the old one stays");
     }
 }

@@ -20,7 +20,8 @@ unsigned fq_house_services(const char *list);
 // is served yet. Faults are logged with what to mend. `settings` must outlive the house.
 // Errors: unavailable, store_lost, store_full, state_conflict, invalid_field.
 FQ_MUST_USE fq_err fq_house_open(const fq_settings *settings, unsigned services, fq_house **out);
-// The same for a command that runs without a server: in the mode that the data were made in, and they are not stamped.
+// The same for a command that runs without a server: in the mode that the data were made in, and
+// they are not stamped.
 FQ_MUST_USE fq_err fq_house_open_for_command(const fq_settings *settings, unsigned services,
                                              fq_house **out);
 // Where a service keeps its data: a folder or a postgresql URL.

@@ -2,10 +2,14 @@
 // nothing of who is called.
 #include "http/client.h"
 
+#include "base/clock.h"
+#include "base/metrics.h"
+
 #include <curl/curl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { ANSWER_HEADERS_MAX = 64, ANSWER_HEAD_BYTES_MAX = 16 * 1024 };
@@ -19,6 +23,8 @@ struct transfer {
     char *url, *body;
     fq_reply_callback *callback;
     void *context;
+    fq_method method;
+    int64_t begun_ns;
     fq_buffer answer_head, answer;  // the head as lines "name: value\n", the last answer's only
 };
 
@@ -176,6 +182,24 @@ static void refuse(fq_reply_callback *callback, void *context) {
     callback(context, &reply);
 }
 
+// "127.0.0.1" of "http://127.0.0.1:8080/path". Few hosts are ever called: those of the settings.
+static fq_str host_of(const char *url) {
+    const char *mark = strstr(url, "://");
+    const char *at = mark ? mark + 3 : url;
+    const size_t len = at[0] == '[' ? strcspn(at, "]") + 1 : strcspn(at, ":/?#");
+    return (fq_str){at, len};
+}
+
+static void count(const transfer *t, long status) {
+    char text[24] = "";
+    if (status > 0) {
+        snprintf(text, sizeof(text), "%ld", status);
+    }
+    fq_metrics_observe(fq_metrics_series(FQ_METRIC_HTTP_CLIENT_DURATION, fq_method_text(t->method),
+                                         host_of(t->url), fq_str_of(text)),
+                       fq_monotonic_ns() - t->begun_ns);
+}
+
 static void finish(fq_client *client, transfer *t, CURLcode result) {
     long status = 0, sent_bytes = 0;
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -201,6 +225,7 @@ static void finish(fq_client *client, transfer *t, CURLcode result) {
     }
     curl_multi_remove_handle(client->multi, t->easy);
     atomic_fetch_sub(&client->under_way, 1);
+    count(t, result == CURLE_OK ? status : 0);
     t->callback(t->context, &reply);
     free_transfer(t);
 }
@@ -324,6 +349,8 @@ void fq_client_submit(fq_client *client, const fq_outgoing *call, fq_reply_callb
     FQ_ASSERT(t != NULL);
     t->callback = callback;
     t->context = context;
+    t->method = call->method;
+    t->begun_ns = fq_monotonic_ns();
     t->url = copy_text(call->url);
     t->body = copy_text(call->body);
     fq_buffer_init(&t->answer_head, ANSWER_HEAD_BYTES_MAX);

@@ -100,4 +100,5 @@ const fq_service_kind fq_order_service = {
     .follow_count = sizeof(follows) / sizeof(follows[0]),
     .resolve = order_resolve,
     .returned = order_returned,
+    .count = order_count,
 };

@@ -137,6 +137,7 @@ bool order_want_create(fq_command *command, fq_batch *batch, int round);
 // --- the fact stage (facts.c) ---
 
 bool order_returned(fq_service *service, fq_command *command);
+void order_count(fq_service *service, fq_batch *batch);
 void order_resolve(void *context, fq_command *list);
 
 // --- answers and routes ---

@@ -225,4 +225,6 @@ const fq_service_kind fq_payment_service = {
     .resolve = payment_resolve,
     .submit = payment_submit,
     .returned = payment_returned,
+    .count = payment_count,
+    .look_over = payment_look_over,
 };

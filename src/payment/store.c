@@ -321,15 +321,17 @@ static fq_err decide_party_close(fq_command *command, fq_batch *batch) {
     party_close *close = (party_close *)command;
     FQ_TRY(
         fq_party_take(batch, close->user, close->facts.users_known ? &close->facts.payer : NULL));
+    fq_party_row *user = close->user;
     const fq_user_facts *facts = &close->facts.payer;
-    if (!close->closed && close->user->version > facts->version) {
+    if (!close->closed && user->version > facts->version) {
         return FQ_OK;  // told of since the facts were asked for
     }
-    fq_row_touch(batch, &close->user->row);
-    close->user->status = close->closed ? FQ_USER_IS_CLOSED : (uint8_t)facts->status;
-    if (!close->closed) {
-        close->user->roles = (uint8_t)facts->roles;
-        close->user->version = facts->version;
+    fq_row_touch(batch, &user->row);
+    user->status = close->closed ? FQ_USER_IS_CLOSED : (uint8_t)facts->status;
+    // What is told late of before the facts must not open him again.
+    if (facts->version > user->version) {
+        user->roles = (uint8_t)facts->roles;
+        user->version = facts->version;
     }
     return FQ_OK;
 }

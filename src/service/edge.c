@@ -14,6 +14,11 @@
 
 enum { KEY_ROUNDS_MAX = 5, IDEMPOTENCY_KEY_MAX = 255, NONCE_BYTES = 16 };
 
+// Log lines, and calls to other services, say from here on whose request they are about.
+static fq_log_context speak_for(const fq_exchange *exchange) {
+    return fq_log_use((fq_log_context){exchange->request_id, exchange->traceparent});
+}
+
 // --- refusals ---
 
 // The short form's errors carry one more member, always in Chinese.
@@ -54,6 +59,7 @@ static void refuse(fq_call *call, fq_err err) {
 // --- the way back: an outcome becomes an answer, on the loop ---
 
 static void finish(fq_exchange *exchange) {
+    const fq_log_context before = speak_for(exchange);
     fq_call *call = exchange->user;
     fq_command *command = call->command;
     fq_err err = call->outcome;
@@ -69,12 +75,15 @@ static void finish(fq_exchange *exchange) {
     if (err.code) {
         refuse(call, err);
     }
+    fq_log_use(before);
 }
 
 static void run_after(fq_job *job, fq_reader *reader) {
     (void)reader;
     fq_call *call = (fq_call *)job;
+    const fq_log_context before = speak_for(call->exchange);
     call->outcome = call->route->after(call, call->command);
+    fq_log_use(before);
     fq_exchange_return(call->exchange);
 }
 
@@ -104,11 +113,15 @@ void fq_edge_commands_done(fq_command *list) {
 static void run_read(fq_job *job, fq_reader *reader) {
     fq_call *call = (fq_call *)job;
     const fq_engine_ops *ops = call->service->engine->ops;
+    const fq_log_context before = speak_for(call->exchange);
+    const int64_t begun_ns = fq_monotonic_ns();
     fq_err err = reader ? ops->reader_begin(reader) : fq_refuse(FQ_UNAVAILABLE, NULL);
     if (!err.code) {
         err = call->route->read(call, reader);
         ops->reader_end(reader);
     }
+    fq_metrics_observe(call->service->measures.read, fq_monotonic_ns() - begun_ns);
+    fq_log_use(before);
     call->outcome = err;
     fq_exchange_return(call->exchange);
 }
@@ -122,7 +135,9 @@ static bool submit(fq_call *call) {
 static void run_before(fq_job *job, fq_reader *reader) {
     (void)reader;
     fq_call *call = (fq_call *)job;
+    const fq_log_context before = speak_for(call->exchange);
     fq_err err = call->route->before(call, call->command);
+    fq_log_use(before);
     // Once it is submitted the call is the writer's, and may be answered and gone.
     if (!err.code) {
         if (submit(call)) {
@@ -219,10 +234,11 @@ static fq_err admit(const fq_edge *edge, fq_call *call) {
     if (version.at && !fq_str_equal(version, FQ_STR("2026-11-01"))) {
         return fq_refuse_text(FQ_INVALID_FIELD, "Feiqian-Version", "2026-11-01 or absent");
     }
+    const int64_t per_second = settings->server_rate_per_key;
     int64_t wait_ns = 0;
-    if (settings->server_rate_per_key > 0 && call->key &&
-        !fq_known_key_take(call->key, settings->server_rate_per_key, settings->server_rate_burst,
-                           fq_monotonic_ns(), &wait_ns)) {
+    if (per_second > 0 && call->key &&
+        !fq_known_key_take(call->key, per_second, settings->server_rate_burst, fq_monotonic_ns(),
+                           &wait_ns)) {
         return refuse_rate(wait_ns);
     }
     return FQ_OK;
@@ -238,12 +254,14 @@ static void run_ask(fq_job *job, fq_reader *reader) {
     fq_arena arena;
     fq_arena_init(&arena, 1 << 20);
     fq_key_record record = {0};
+    const fq_log_context before = speak_for(call->exchange);
     call->outcome = call->asked_token
                         ? config->key_of_token(config->peers, &arena, call->asked_token, &record)
                         : config->keys_of(config->peers, &arena, &call->asked_key, 1, &record);
     if (!call->outcome.code) {
         fq_directory_put(edge->directory, call->asked_key, call->asked_token, &record);
     }
+    fq_log_use(before);
     fq_arena_wipe(&arena);
     fq_arena_free(&arena);
     fq_exchange_return(call->exchange);
@@ -352,6 +370,19 @@ static void before_send(void *context, fq_exchange *exchange) {
     }
 }
 
+// The route, not the path: a path may name what is nobody's business here.
+static void log_request(const fq_exchange *exchange, int64_t duration_ns) {
+    const fq_log_level level = exchange->status == 500  ? FQ_LOG_ERROR
+                               : exchange->status > 500 ? FQ_LOG_WARN
+                                                        : FQ_LOG_DEBUG;
+    const fq_log_context before = speak_for(exchange);
+    fq_log(level, "request", FQ_LOG_STR("method", fq_method_text(exchange->request.method)),
+           FQ_LOG_INT("status", exchange->status),
+           FQ_LOG_TEXT("route", exchange->route_label ? exchange->route_label : ""),
+           FQ_LOG_NS("duration_ms", duration_ns));
+    fq_log_use(before);
+}
+
 static void finished(void *context, const fq_exchange *exchange, int64_t duration_ns) {
     fq_edge *edge = context;
     fq_call *call = exchange->user;
@@ -369,14 +400,7 @@ static void finished(void *context, const fq_exchange *exchange, int64_t duratio
                           fq_str_of(exchange->route_label ? exchange->route_label : ""),
                           fq_str_of(status)),
         duration_ns);
-    if (exchange->status >= 500 || fq_log_enabled(FQ_LOG_DEBUG)) {
-        fq_log(exchange->status == 500 ? FQ_LOG_ERROR : FQ_LOG_INFO, "request",
-               FQ_LOG_STR("method", fq_method_text(exchange->request.method)),
-               FQ_LOG_INT("status", exchange->status),
-               FQ_LOG_TEXT("route", exchange->route_label ? exchange->route_label : ""),
-               FQ_LOG_STR("request_id", exchange->request_id),
-               FQ_LOG_STR("trace", exchange->traceparent), FQ_LOG_NS("duration_ms", duration_ns));
-    }
+    log_request(exchange, duration_ns);
 }
 
 // --- making ---

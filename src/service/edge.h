@@ -11,6 +11,11 @@
 typedef struct fq_edge fq_edge;
 
 typedef struct {
+    const char *reason;   // "starting", "catching_up", "store_lost", "draining"; NULL: it is ready
+    const char *service;  // whose reason it is; NULL: the process's
+} fq_unready;
+
+typedef struct {
     const fq_settings *settings;
     fq_service *const *services;  // those of this process
     size_t service_count;
@@ -22,8 +27,10 @@ typedef struct {
                            fq_key_record *out);
     const fq_sign_key *signing_key;  // signs answers; NULL: they are not signed
     fq_str signing_keyid;
-    // Is the process able to serve? For /readyz.
-    bool (*ready)(void *context);
+    // Why the process cannot serve, for /readyz.
+    fq_unready (*unready)(void *context);
+    // Sets the gauges to what they are now, for /metrics.
+    void (*measure)(void *context);
     void *context;
 } fq_edge_config;
 

@@ -27,7 +27,13 @@ static fq_err healthz(fq_call *call) {
 
 static fq_err readyz(fq_call *call) {
     const fq_edge_config *config = &call->edge->config;
-    if (config->ready && !config->ready(config->context)) {
+    const fq_unready unready =
+        config->unready ? config->unready(config->context) : (fq_unready){NULL, NULL};
+    if (unready.reason) {
+        call->problem_extra =
+            unready.service ? fq_arena_printf(call->arena, "\"reason\":\"%s\",\"service\":\"%s\"",
+                                              unready.reason, unready.service)
+                            : fq_arena_printf(call->arena, "\"reason\":\"%s\"", unready.reason);
         return fq_refuse(FQ_UNAVAILABLE, NULL);
     }
     fq_json_writer out = fq_call_answer(call, 200, 0);
@@ -38,6 +44,10 @@ static fq_err readyz(fq_call *call) {
 }
 
 static fq_err metrics(fq_call *call) {
+    const fq_edge_config *config = &call->edge->config;
+    if (config->measure) {
+        config->measure(config->context);
+    }
     call->exchange->status = 200;
     call->exchange->content_type = "text/plain; version=0.0.4; charset=utf-8";
     fq_buffer_clear(&call->exchange->body);

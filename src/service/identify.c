@@ -1,6 +1,7 @@
 // Who is calling: a signature (RFC 9421), the short form's signature, a bearer key of the sandbox,
 // or another service.
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "crypto/message_signature.h"
 #include "crypto/short_form.h"
 #include "service/edge.h"
@@ -125,10 +126,25 @@ static fq_err identify_bearer(fq_edge *edge, fq_call *call, fq_str authorization
     return FQ_OK;
 }
 
+// A check that lacks the key comes again.
+static void count_check(const fq_edge *edge, const fq_call *call, fq_err err) {
+    const fq_verify_key *key = call->route->house_only ? edge->service_key
+                               : call->key             ? fq_known_key_verifier(call->key)
+                                                       : NULL;
+    const char *algorithm = key ? fq_algorithm_name(fq_verify_key_algorithm(key)) : "unknown";
+    const char *outcome = err.code ? fq_error_row_of(err.code)->name : "ok";
+    if (err.code != FQ_FACT_MISSING) {
+        fq_metrics_add_to(FQ_METRIC_SIGNATURE_CHECKS, fq_str_of(algorithm), fq_str_of(outcome),
+                          FQ_STR(""), 1);
+    }
+}
+
 fq_err fq_edge_identify(fq_edge *edge, fq_call *call) {
     const fq_message message = message_of(edge, call);
     if (fq_message_is_signed(&message)) {
-        return identify_signed(edge, call, &message);
+        const fq_err err = identify_signed(edge, call, &message);
+        count_check(edge, call, err);
+        return err;
     }
     if (call->route->house_only) {
         return fq_refuse(FQ_SIGNATURE_MISSING, NULL);
@@ -203,6 +219,7 @@ fq_err fq_edge_identify_short(fq_edge *edge, fq_call *call, fq_str *out_nonce) {
                                    signature->text, created->integer, fq_wall_ms() / 1000);
     }
     fq_buffer_free(&canonical);
+    count_check(edge, call, err);
     FQ_TRY(err);
     call->signed_by_caller = true;
     call->caller = fq_known_key_caller(call->key);

@@ -2,12 +2,13 @@
 #include "service/peers.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "crypto/message_signature.h"
 
 #include <stdio.h>
 
-enum { ANSWER_BYTES_MAX = 4 << 20, NONCE_TEXT = 24, TOLD_BYTES_MAX = 1 << 20 };
+enum { SIGNED_HEADERS = 5, ANSWER_BYTES_MAX = 4 << 20, NONCE_TEXT = 24, TOLD_BYTES_MAX = 1 << 20 };
 
 // --- calls over HTTP ---
 
@@ -43,7 +44,7 @@ static fq_err sign_call(const fq_peers *peers, fq_arena *arena, fq_str authority
     headers[2] = (fq_header){FQ_STR("Content-Digest"), made.content_digest};
     headers[3] = (fq_header){FQ_STR("Signature-Input"), made.signature_input};
     headers[4] = (fq_header){FQ_STR("Signature"), made.signature};
-    *count = 5;
+    *count = SIGNED_HEADERS;
     return FQ_OK;
 }
 
@@ -75,16 +76,27 @@ fq_err fq_peer_call(const fq_peers *peers, fq_service_number number, const char 
         return fq_refuse(FQ_UNAVAILABLE, NULL);
     }
     const fq_str url = fq_arena_printf(arena, "%s%s", base, path);
-    fq_header headers[5];
+    fq_header headers[SIGNED_HEADERS + 1];
     size_t count;
     FQ_TRY(sign_call(peers, arena, authority_of(url), fq_str_of(path), body, headers, &count));
+    // What the thread works on: the other side's log lines then belong to the same request.
+    const fq_log_context here = fq_log_here();
+    if (here.request_id.len > 0) {
+        headers[count++] = (fq_header){FQ_STR("Request-Id"), here.request_id};
+    }
     fq_buffer answer;
     fq_buffer_init(&answer, ANSWER_BYTES_MAX);
     int status = 0;
     fq_err err = fq_client_call(
         peers->client,
         &(fq_outgoing){
-            .method = FQ_POST, .url = url, .headers = headers, .header_count = count, .body = body},
+            .method = FQ_POST,
+            .url = url,
+            .headers = headers,
+            .header_count = count,
+            .body = body,
+            .traceparent = here.traceparent,
+        },
         &status, &answer);
     const fq_json *json = NULL;
     if (!err.code) {

@@ -303,6 +303,7 @@ static void close_engine(fq_engine *base) {
 }
 
 static const fq_engine_ops ops = {
+    .system = "postgresql",
     .begin = begin,
     .load = load,
     .save = save,

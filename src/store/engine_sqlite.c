@@ -409,6 +409,7 @@ static fq_err open_inside(sqlite_engine *engine, const char *folder) {
 }
 
 static const fq_engine_ops ops = {
+    .system = "sqlite",
     .begin = begin,
     .load = load,
     .save = save,

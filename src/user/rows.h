@@ -302,6 +302,7 @@ fq_err user_encode_move(fq_call *call, const fq_command *command);
 fq_err user_decode_password(fq_call *call, fq_command *command);
 fq_err user_encode_password(fq_call *call, const fq_command *command);
 
+void user_count(fq_service *service, fq_batch *batch);
 fq_err user_before_profile(fq_call *call, fq_command *command);
 fq_err user_before_password(fq_call *call, fq_command *command);
 fq_err user_before_freeze(fq_call *call, fq_command *command);

@@ -139,4 +139,5 @@ const fq_service_kind fq_user_service = {
     .event_count = sizeof(events) / sizeof(events[0]),
     .open = open_service,
     .close = close_service,
+    .count = user_count,
 };

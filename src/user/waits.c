@@ -4,6 +4,7 @@
 #include "user/rows.h"
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "crypto/password.h"
 #include "payment/payment.h"
 #include "store/journal.h"
@@ -59,6 +60,7 @@ static fq_password_cost cost_of(const fq_settings *settings) {
 static bool begin_hashing(fq_call *call) {
     user_state *state = call->service->state;
     if (atomic_fetch_add(&state->hashing, 1) < call->service->settings->crypto_argon2_at_once) {
+        fq_metrics_add(fq_metrics_plain(FQ_METRIC_PASSWORD_HASHES_BUSY), 1);
         return true;
     }
     atomic_fetch_sub(&state->hashing, 1);
@@ -68,6 +70,7 @@ static bool begin_hashing(fq_call *call) {
 static void end_hashing(fq_call *call) {
     user_state *state = call->service->state;
     atomic_fetch_sub(&state->hashing, 1);
+    fq_metrics_add(fq_metrics_plain(FQ_METRIC_PASSWORD_HASHES_BUSY), -1);
 }
 
 static fq_err hash(fq_call *call, fq_str password, fq_str *out) {

@@ -254,3 +254,10 @@ def test_a_nul_never_reaches_a_route(fq: World) -> None:
     secret = base64.b64encode(b"x").decode()
     answer = ask_raw(fq.deployment.url_for("/healthz"), get(fq, f"/v1/users/%00{secret}"))
     assert answer.status == 400
+
+
+def test_options_tells_what_a_path_takes(fq: World) -> None:
+    answer = fq.deployment.anonymous().request("OPTIONS", "/v1/payments")
+    assert answer.status == 204 and answer.body == b""
+    assert {"GET", "HEAD", "POST", "OPTIONS"} == set((answer.header("Allow") or "").split(", "))
+    refused(fq.deployment.anonymous().request("OPTIONS", "/v1/nothing"), "route_not_found")

@@ -7,6 +7,7 @@ import datetime
 import http.client
 import json
 import re
+import signal
 import socket
 import ssl
 from pathlib import Path
@@ -289,6 +290,28 @@ def test_tls(binary: Path, tmp_path: Path) -> None:
         with pytest.raises((ssl.SSLError, ConnectionError)):
             with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
                 old.wrap_socket(plain).close()
+        server.stop()
+    finally:
+        server.kill()
+
+
+def test_sighup_takes_over_certificate_and_log_level(binary: Path, tmp_path: Path) -> None:
+    chain, private = certificate(tmp_path)
+    settings = tmp_path / "feiqian.conf"
+    settings.write_text("[log]\nlevel = error\n")
+    environment = {names.TLS_CERTIFICATE: str(chain), names.TLS_PRIVATE_KEY: str(private)}
+    arguments = ["--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--config", str(settings)]
+    server = Server(arguments, environment, tmp_path / "log")
+    try:
+        server.wait_ready()
+        port = int(server.url.rpartition(":")[2])
+        before = ssl.get_server_certificate(("127.0.0.1", port))
+        certificate(tmp_path)
+        settings.write_text("[log]\nlevel = info\n")
+        server.process.send_signal(signal.SIGHUP)
+        eventually(lambda: ssl.get_server_certificate(("127.0.0.1", port)), lambda shown: shown != before)
+        assert ssl.get_server_certificate(("127.0.0.1", port)) == chain.read_text()
+        eventually(lambda: '"name":"level"' in server.output())
         server.stop()
     finally:
         server.kill()

@@ -24,6 +24,6 @@ struct fq_follow *sim_follows_make(fq_service *service) {
 }
 
 bool sim_follow_once(struct fq_follow *follows, size_t index) {
-    bool more = false;
-    return !apply_next(&follows[index], &more).code && more;
+    size_t count = 0;
+    return !apply_next(&follows[index], &count).code && count > 0;
 }

@@ -36,6 +36,18 @@ static void done(void *context, fq_command *list) {
     sim_answer_calls(process, answered);
 }
 
+static void observed(void *context, const fq_writer_sample *sample) {
+    const sim_process *process = context;
+    fq_measure_batch(&process->service, sample);
+}
+
+static void counted(void *context, fq_batch *batch) {
+    sim_process *process = context;
+    if (process->service.kind->count) {
+        process->service.kind->count(&process->service, batch);
+    }
+}
+
 static void wire(sim_process *process) {
     sim_world *world = process->world;
     process->is_order = process->slot < 2;
@@ -50,6 +62,7 @@ static void wire(sim_process *process) {
         .peers = &process->peers,
         .facts = (fq_fact_stage *)process,
     };
+    fq_measure_init(&process->service.measures, process->service.kind->name, "simulated");
 }
 
 bool sim_process_start(sim_world *world, size_t slot) {
@@ -66,6 +79,8 @@ bool sim_process_start(sim_world *world, size_t slot) {
         .queue_units_max = sim_fault(world, 8) ? 5 : 10000,
         .now_ms = now_ms,
         .done = done,
+        .observed = observed,
+        .counted = counted,
         .context = process,
     };
     if (fq_writer_make(&config, &process->service.writer).code) {

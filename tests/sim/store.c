@@ -465,6 +465,7 @@ static fq_err reader_head(fq_reader *reader, fq_head *out) {
 }
 
 static const fq_engine_ops ops = {
+    .system = "simulated",
     .begin = begin,
     .load = load,
     .save = save,

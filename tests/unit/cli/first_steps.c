@@ -1,5 +1,5 @@
-// The lines a newcomer pastes: they are run here by every shell at hand, with a curl that answers as
-// the server would.
+// The lines a newcomer pastes: they are run here by every shell at hand, with a curl that answers
+// as the server would.
 #include "cli/first_steps.h"
 
 #include <setjmp.h>

@@ -1,9 +1,9 @@
 // The whole ledger again, from its first batch. Reads; keeps nothing but one balance an account and
 // one tree a batch of the stretch at hand.
-#include "ledger/verify.h"
+#include "house/verify.h"
 
 #include "crypto/audit_chain.h"
-#include "ledger/accounts.h"
+#include "house/accounts.h"
 #include "ledger/ledger.h"
 #include "store/journal.h"
 

@@ -1,7 +1,7 @@
 // A verification's fault in words.
 #include "base/buffer.h"
 #include "base/id.h"
-#include "ledger/verify.h"
+#include "house/verify.h"
 
 static const char *const sentences[][2] = {[FQ_LEDGER_SOUND] = {"all is right", "全部正确"},
 #define X(name, english, chinese) [FQ_LEDGER_##name] = {english, chinese},

@@ -1,5 +1,5 @@
 // Accounts by id: a hash table that only grows. Knows no rows.
-#include "ledger/accounts.h"
+#include "house/accounts.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 // Verifying a database: silent on a whole one, and each thing that a thief may change is found and
 // named with its batch. The thief has the file and SQLite's own tools.
-#include "ledger/verify.h"
+#include "house/verify.h"
 
 #include "ledger/ledger.h"
 #include "store/commit.h"

@@ -1,5 +1,5 @@
 // The accounts of a verification in memory, by id: what each holds, and what its entries make. For
-// the ledger's files only.
+// verify.c only.
 #pragma once
 
 #include "base/money.h"
