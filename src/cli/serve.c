@@ -86,8 +86,8 @@ static void reload(cli_call *call, fq_house *house) {
     cli_call again = *call;
     fq_config_fault fault;
     if (cli_load_settings(&again, &fault)) {
+        configure_log(&again.config.settings);
         fq_config_take_over(&call->config, &again.config, tell_change);
-        configure_log(&call->config.settings);
     } else {
         fq_log(FQ_LOG_ERROR, "the configuration could not be read again; the old one stays",
                FQ_LOG_TEXT("reason", fault.sentence[FQ_ENGLISH]));

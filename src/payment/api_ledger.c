@@ -92,6 +92,8 @@ static void encode_account(fq_json_writer *out, const fq_account_row *row, int64
     fq_json_put_literal(out, "object", "account");
     if (is_users(row->owner)) {
         fq_json_put_id(out, "user_id", FQ_ID_user, row->owner);
+    } else {
+        fq_json_put_null(out, "user_id");
     }
     fq_json_put_currency(out, "currency", row->currency);
     fq_json_put_literal(out, "kind", fq_account_kind_text((fq_account_kind)row->kind));

@@ -316,24 +316,27 @@ static fq_err begin(fq_edge *edge, fq_call *call) {
     return dispatch_command(call, key);
 }
 
-static void resume(fq_exchange *exchange) {
-    fq_call *call = exchange->user;
-    fq_err err = call->outcome;
-    call->outcome = FQ_OK;
+static void begin_or_refuse(fq_call *call, fq_err err) {
+    const fq_log_context before = speak_for(call->exchange);
     if (!err.code) {
         err = begin(call->edge, call);
     }
     if (err.code) {
         refuse(call, err);
     }
+    fq_log_use(before);
+}
+
+static void resume(fq_exchange *exchange) {
+    fq_call *call = exchange->user;
+    const fq_err err = call->outcome;
+    call->outcome = FQ_OK;
+    begin_or_refuse(call, err);
 }
 
 static void handle(void *context, fq_exchange *exchange) {
-    fq_call *call = exchange->user;
-    const fq_err err = begin(context, call);
-    if (err.code) {
-        refuse(call, err);
-    }
+    (void)context;
+    begin_or_refuse(exchange->user, FQ_OK);
 }
 
 // --- answers to signed requests are signed too ---

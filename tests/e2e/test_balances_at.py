@@ -64,7 +64,7 @@ def test_debits_equal_credits_over_all_accounts(fq: World) -> None:
     for account in pages(fq.admin, "/v1/accounts", limit=100):
         if account["currency"] != "CNY":
             continue
-        if account.get("user_id") is None:
+        if account["user_id"] is None:
             system += account["balance"]
         else:
             assert account["balance"] >= 0, account

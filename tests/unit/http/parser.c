@@ -78,8 +78,9 @@ static void free_reading(reading *r) {
 
 static void check_vector(const raw_request *raw, size_t piece) {
     reading *r = read_in_pieces(raw->bytes, raw->len, piece);
+    // What is well-formed may still be refused by the router: 404, 405.
     const bool taken = raw_request_expects(raw, 200) || raw_request_expects(raw, 401) ||
-                       raw_request_expects(raw, 404);
+                       raw_request_expects(raw, 404) || raw_request_expects(raw, 405);
     const bool without_length = r->outcome == WHOLE && r->request.method == FQ_POST &&
                                 r->request.framing == FQ_FRAMING_NONE;
     const bool right = (r->outcome == WHOLE && taken) || raw_request_expects(raw, r->outcome) ||

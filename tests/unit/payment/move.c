@@ -312,6 +312,33 @@ static void test_party_close(void **state) {
     world_end(&world);
 }
 
+// Closing and following meet: whatever is known last of the user stands.
+static void test_party_close_between_events(void **state) {
+    (void)state;
+    batch_world world;
+    world_begin(&world, WORLD_NOW_MS);
+    party_close close = {
+        .base = {.kind = &party_close_kind, .units = 1}, .user_id = {PAYER}, .closed = true};
+    close.facts.users_known = true;
+    close.facts.payer = user_facts(PAYER);
+    close.facts.payer.version = 3;
+    assert_int_equal(world_run(&world, &close.base).code, FQ_DONE);
+    close.facts.payer.version = 5;
+    assert_int_equal(world_run(&world, &close.base).code, FQ_DONE);
+    // An event of version 4, told late, must not open him: what is kept is newer.
+    assert_int_equal(party(&world, PAYER)->version, 5);
+    // Told of in between: he is not opened by older facts.
+    close.closed = false;
+    close.facts.payer.version = 4;
+    assert_int_equal(world_run(&world, &close.base).code, FQ_DONE);
+    assert_int_equal(party(&world, PAYER)->status, FQ_USER_IS_CLOSED);
+    close.facts.payer.version = 6;
+    assert_int_equal(world_run(&world, &close.base).code, FQ_DONE);
+    assert_int_equal(party(&world, PAYER)->status, FQ_USER_IS_ACTIVE);
+    assert_int_equal(party(&world, PAYER)->version, 6);
+    world_end(&world);
+}
+
 // --- the same answer again ---
 
 static void test_replays(void **state) {
@@ -369,6 +396,7 @@ int main(void) {
         cmocka_unit_test(test_topup_refusals_in_order),
         cmocka_unit_test(test_topup),
         cmocka_unit_test(test_party_close),
+        cmocka_unit_test(test_party_close_between_events),
         cmocka_unit_test(test_replays),
         cmocka_unit_test(test_replay_of_a_damaged_event),
     };
