@@ -19,7 +19,8 @@ void fq_arena_init(fq_arena *arena, size_t bytes_max);
 // Zeroed memory aligned to 16 bytes. Never NULL: past `bytes_max` or out of memory the process
 // stops, because every caller has bounded its input first (a limit reached here is our mistake).
 void *fq_arena_alloc(fq_arena *arena, size_t bytes) __attribute__((malloc, returns_nonnull));
-// Forgets everything and keeps one chunk for the next request: the largest of at most bytes_kept_max (64 KiB at first).
+// Forgets everything and keeps one chunk for the next request: the largest of at most
+// bytes_kept_max (64 KiB at first).
 void fq_arena_reset(fq_arena *arena);
 // Gives all memory back.
 void fq_arena_free(fq_arena *arena);

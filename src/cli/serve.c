@@ -25,9 +25,26 @@ static void harden(void) {
     umask(077);
 }
 
+// A connection is a descriptor: as many as this process is allowed.
+static void raise_file_limit(const fq_settings *settings) {
+    enum { BESIDE_CONNECTIONS = 256 };  // databases, listeners, logs
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
+        return;
+    }
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_max < (rlim_t)settings->server_connections_max + BESIDE_CONNECTIONS) {
+        fq_log(FQ_LOG_WARN, "too few open files are allowed for server.connections_max",
+               FQ_LOG_INT("allowed", files.rlim_max),
+               FQ_LOG_INT("connections_max", settings->server_connections_max));
+    }
+}
+
 static void configure_log(const fq_settings *settings) {
     static const fq_log_format formats[] = {FQ_LOG_AUTO, FQ_LOG_JSON, FQ_LOG_PLAIN};
-    fq_log_configure(STDERR_FILENO, (fq_log_level)settings->log_level, formats[settings->log_format]);
+    fq_log_configure(STDERR_FILENO, (fq_log_level)settings->log_level,
+                     formats[settings->log_format]);
 }
 
 static cli_exit print_config(cli_call *call) {
@@ -45,16 +62,18 @@ static cli_exit exit_of(fq_err err) {
     return err.code == FQ_INVALID_FIELD ? CLI_USAGE : CLI_UNREACHABLE;
 }
 
-// Waits for a signal, and meanwhile tells the service manager that all is well.
-static int next_signal(const sigset_t *signals, const fq_house *house) {
+// Waits for a signal, and meanwhile tells the service manager that this process does not hang. A
+// store that is lost is no reason to be started anew: /readyz tells of it.
+static int next_signal(const sigset_t *signals, fq_house *house) {
     const int64_t interval_ms = cli_notify_watchdog_ms();
     for (;;) {
         const struct timespec wait = {interval_ms / 1000, interval_ms % 1000 * 1000000};
-        const int number = interval_ms > 0 ? sigtimedwait(signals, NULL, &wait) : sigwaitinfo(signals, NULL);
+        const int number =
+            interval_ms > 0 ? sigtimedwait(signals, NULL, &wait) : sigwaitinfo(signals, NULL);
         if (number > 0) {
             return number;
         }
-        if (errno == EAGAIN && fq_house_healthy(house)) {
+        if (errno == EAGAIN && fq_house_is_alive(house)) {
             cli_notify("WATCHDOG=1");
         }
     }
@@ -67,6 +86,12 @@ static void end_at_once(int number) {
 }
 
 static void announce(cli_call *call, fq_house *house) {
+    const fq_config *config = &call->config;
+    fq_log(FQ_LOG_INFO, "started", FQ_LOG_TEXT("version", FQ_PROGRAM_VERSION),
+           FQ_LOG_TEXT("mode", config->text[FQ_SETTING_server_mode]),
+           FQ_LOG_TEXT("services", config->settings.server_services),
+           FQ_LOG_TEXT("listen", fq_house_url(house)),
+           FQ_LOG_INT("threads", fq_house_threads(house)), FQ_LOG_INT("pid", getpid()));
     cli_notify("READY=1");
     fprintf(call->out, "ready %s\n", fq_house_url(house));
     fflush(call->out);
@@ -99,9 +124,13 @@ static void reload(cli_call *call, fq_house *house) {
 
 static void run(cli_call *call, fq_house *house, const sigset_t *signals) {
     announce(call, house);
-    for (int number = next_signal(signals, house); number == SIGHUP; number = next_signal(signals, house)) {
+    for (int number = next_signal(signals, house); number == SIGHUP;
+         number = next_signal(signals, house)) {
+        cli_notify_reloading();
         reload(call, house);
+        cli_notify("READY=1");
     }
+    fq_log(FQ_LOG_INFO, "stopping");
     cli_notify("STOPPING=1");
     sigaction(SIGTERM, &(struct sigaction){.sa_handler = end_at_once}, NULL);
     sigaction(SIGINT, &(struct sigaction){.sa_handler = end_at_once}, NULL);
@@ -124,11 +153,13 @@ static cli_exit serve(cli_call *call) {
     const unsigned services = fq_house_services(settings->server_services);
     if (!services) {
         cli_complain(call, "--services wants user, order, payment, by comma, each once: {0}",
-                     "--services 应为以逗号分隔、各出现一次的 user、order、payment：{0}", settings->server_services, NULL);
+                     "--services 应为以逗号分隔、各出现一次的 user、order、payment：{0}",
+                     settings->server_services, NULL);
         return CLI_USAGE;
     }
     harden();
     configure_log(settings);
+    raise_file_limit(settings);
     fq_crypto_init();
     fq_metrics_build_info(FQ_PROGRAM_VERSION, "");
     sigset_t signals;
@@ -152,31 +183,51 @@ static cli_exit serve(cli_call *call) {
     }
     fq_control_stop(control);
     fq_house_close(house);
+    fq_log(FQ_LOG_INFO, "stopped", FQ_LOG_TEXT("version", FQ_PROGRAM_VERSION));
     return err.code ? exit_of(err) : CLI_DONE;
 }
 
 static const cli_flag flags[] = {
-    {.name = "data", .kind = CLI_TEXT, .value = "WHERE", .setting = "server.data",
-     .help = {"Folder (SQLite) or postgresql:// URL of the data.", "数据所在的目录（SQLite）或 postgresql:// 地址。"}},
-    {.name = "listen", .kind = CLI_TEXT, .value = "ADDR:PORT", .setting = "server.listen",
-     .help = {"Address and port to serve at; port 0 picks a free one.", "监听的地址和端口；端口 0 表示自动选择。"}},
-    {.name = "mode", .kind = CLI_CHOICE, .value = "sandbox|live", .setting = "server.mode",
+    {.name = "data",
+     .kind = CLI_TEXT,
+     .value = "WHERE",
+     .setting = "server.data",
+     .help = {"Folder (SQLite) or postgresql:// URL of the data.",
+              "数据所在的目录（SQLite）或 postgresql:// 地址。"}},
+    {.name = "listen",
+     .kind = CLI_TEXT,
+     .value = "ADDR:PORT",
+     .setting = "server.listen",
+     .help = {"Address and port to serve at; port 0 picks a free one.",
+              "监听的地址和端口；端口 0 表示自动选择。"}},
+    {.name = "mode",
+     .kind = CLI_CHOICE,
+     .value = "sandbox|live",
+     .setting = "server.mode",
      .help = {"sandbox plays, live moves money.", "sandbox 为演练，live 为真实资金。"}},
-    {.name = "services", .kind = CLI_TEXT, .value = "LIST", .setting = "server.services",
-     .help = {"Services of this process: user, order, payment.", "本进程运行的服务：user、order、payment。"}},
-    {.name = "print-config", .kind = CLI_SWITCH,
+    {.name = "services",
+     .kind = CLI_TEXT,
+     .value = "LIST",
+     .setting = "server.services",
+     .help = {"Services of this process: user, order, payment.",
+              "本进程运行的服务：user、order、payment。"}},
+    {.name = "print-config",
+     .kind = CLI_SWITCH,
      .help = {"Print the whole configuration and end.", "打印完整配置后退出。"}},
-    {.name = "first-steps", .kind = CLI_SWITCH,
-     .help = {"When ready, print curl lines for a first payment (sandbox).", "就绪后打印完成首笔支付的 curl 命令（沙箱模式）。"}},
+    {.name = "first-steps",
+     .kind = CLI_SWITCH,
+     .help = {"When ready, print curl lines for a first payment (sandbox).",
+              "就绪后打印完成首笔支付的 curl 命令（沙箱模式）。"}},
     {.name = NULL},
 };
 
 const cli_command cli_serve = {
     .verb = "serve",
     .summary = {"run the server", "运行服务器"},
-    .about = {"Serves the API until SIGTERM or SIGINT. When ready it prints one line, `ready URL`, on standard output; "
-              "logs go to standard error.",
-              "提供 API 服务，直到收到 SIGTERM 或 SIGINT。就绪时在标准输出打印一行“ready URL”；日志写往标准错误。"},
+    .about =
+        {"Serves the API until SIGTERM or SIGINT. When ready it prints one line, `ready URL`, on standard output; "
+         "logs go to standard error.",
+         "提供 API 服务，直到收到 SIGTERM 或 SIGINT。就绪时在标准输出打印一行“ready URL”；日志写往标准错误。"},
     .flags = flags,
     .examples = {{"feiqian serve --data ./var --listen 127.0.0.1:8080",
                   {"all services on an embedded database", "在内嵌数据库上运行全部服务"}},

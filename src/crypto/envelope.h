@@ -4,9 +4,9 @@
 //   envelope     version 0x01 | data key id (4) | nonce (12) | ciphertext | tag (16)
 //   wrapped key  version 0x01 | kind (1) | id (4) | key bytes (1) | nonce (12) | ciphertext | tag (16)
 //
-// Ids are big-endian. The header before the nonce is authenticated with the caller's own additional data. One key a
-// purpose: what encrypts is HKDF-SHA256(data key, the purpose's label), what wraps is
-// HKDF-SHA256(master key, "feiqian wrap v1").
+// Ids are big-endian. The header before the nonce is authenticated with the caller's own additional
+// data. One key a purpose: what encrypts is HKDF-SHA256(data key, the purpose's label), what wraps
+// is HKDF-SHA256(master key, "feiqian wrap v1").
 #pragma once
 
 #include "base/arena.h"

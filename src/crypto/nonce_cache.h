@@ -13,8 +13,8 @@ fq_nonce_cache *fq_nonce_cache_new(size_t bytes_max);
 void fq_nonce_cache_free(fq_nonce_cache *cache);
 
 // Looks and inserts in one step; any number of threads. `keep_until_s` is the last second at which
-// the signature could be accepted: created + FQ_SIGNATURE_AGE_MAX_S; what lies behind `now_s` or more
-// than 600 s ahead is brought within that. Both are Unix seconds.
+// the signature could be accepted: created + FQ_SIGNATURE_AGE_MAX_S; what lies behind `now_s` or
+// more than 600 s ahead is brought within that. Both are Unix seconds.
 // Errors: nonce_reused; unavailable when there is no room (what could still be replayed is never
 // dropped).
 FQ_MUST_USE fq_err fq_nonce_insert(fq_nonce_cache *cache, fq_str keyid, fq_str nonce,

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "order/order.h"
 #include "payment/payment.h"
 #include "service/follow.h"
@@ -27,7 +28,9 @@ struct fq_house {
     fq_server *server;
     fq_sign_key *signing_key;
     char url[URL_MAX + 32], address[URL_MAX], admin_address[URL_MAX];
-    atomic_bool ready;
+    unsigned threads;
+    atomic_bool serving;  // `server` is there
+    atomic_bool draining;
 };
 
 static const fq_service_kind *const kinds[FQ_SERVICE_NUMBERS] = {
@@ -191,17 +194,49 @@ fq_err fq_house_start_writers(fq_house *house) {
 
 // --- serving ---
 
-static bool is_ready(void *context) {
+static fq_unready unready(void *context) {
     const fq_house *house = context;
-    return fq_house_healthy(house);
+    if (atomic_load(&house->draining)) {
+        return (fq_unready){.reason = "draining"};
+    }
+    for (size_t i = 0; i < house->running_count; i++) {
+        const fq_service *service = house->running[i];
+        if (!fq_writer_healthy(service->writer)) {
+            return (fq_unready){"store_lost", service->kind->name};
+        }
+        if (!fq_follow_has_caught_up(service)) {
+            return (fq_unready){"catching_up", service->kind->name};
+        }
+    }
+    return (fq_unready){NULL, NULL};
 }
 
-bool fq_house_healthy(const fq_house *house) {
-    bool healthy = atomic_load(&house->ready);
-    for (size_t i = 0; i < house->running_count; i++) {
-        healthy &= fq_writer_healthy(house->running[i]->writer);
+static void measure(void *context) {
+    const fq_house *house = context;
+    if (atomic_load(&house->serving)) {
+        fq_metrics_set(fq_metrics_plain(FQ_METRIC_HTTP_ACTIVE_REQUESTS),
+                       fq_server_active_requests(house->server));
+        fq_metrics_set(fq_metrics_plain(FQ_METRIC_HTTP_CONNECTIONS),
+                       fq_server_connections(house->server));
     }
-    return healthy;
+    for (size_t i = 0; i < house->running_count; i++) {
+        fq_measure_now(house->running[i]);
+    }
+}
+
+bool fq_house_is_alive(fq_house *house) {
+    bool alive = fq_server_is_alive(house->server);
+    if (!alive) {
+        fq_log(FQ_LOG_ERROR, "an HTTP thread hangs");
+    }
+    for (size_t i = 0; i < house->running_count; i++) {
+        if (!fq_writer_is_alive(house->running[i]->writer)) {
+            alive = false;
+            fq_log(FQ_LOG_ERROR, "a writer hangs",
+                   FQ_LOG_TEXT("service", house->running[i]->kind->name));
+        }
+    }
+    return alive;
 }
 
 // "127.0.0.1:8080" or "[::1]:8080" to its parts.
@@ -220,10 +255,14 @@ static fq_err split_listen(const char *listen, char address[URL_MAX], uint16_t *
     return FQ_OK;
 }
 
-static unsigned threads_of(const fq_settings *settings) {
-    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    const int64_t threads = settings->server_threads ? settings->server_threads : cores;
-    return threads < 1 ? 1 : (unsigned)threads;
+static fq_server_limits limits_of(const fq_settings *settings) {
+    return (fq_server_limits){
+        .head_timeout_ms = settings->server_head_timeout,
+        .body_timeout_ms = settings->server_body_timeout,
+        .body_bytes_per_s = settings->server_body_rate_min,
+        .idle_timeout_ms = settings->server_idle_timeout,
+        .request_timeout_ms = settings->server_request_timeout,
+    };
 }
 
 static fq_server_limits limits_of(const fq_settings *settings) {
@@ -243,7 +282,7 @@ static fq_err start_server(fq_house *house) {
     const bool secure = settings->tls_certificate_file[0];
     fq_server_config config = {
         .listen_count = 1,
-        .threads = threads_of(settings),
+        .threads = house->threads,
         .connections_max = (unsigned)settings->server_connections_max,
         .body_bytes_max = (size_t)settings->server_body_bytes_max,
         .limits = limits_of(settings),
@@ -297,16 +336,18 @@ fq_err fq_house_start(fq_house *house) {
         .key_of_token = fq_user_key_of_token,
         .signing_key = house->signing_key,
         .signing_keyid = FQ_STR("feiqian"),
-        .ready = is_ready,
+        .unready = unready,
+        .measure = measure,
         .context = house,
     };
     house->edge = fq_edge_make(&config);
+    house->threads = house->settings->server_threads ? (unsigned)house->settings->server_threads
+                                                     : fq_process_cores();
     // Services of one process wait for each other in memory; one alone must answer the others
     // before it can follow them.
     FQ_TRY(start_server(house));
-    FQ_TRY(catch_up(house));
-    atomic_store(&house->ready, true);
-    return FQ_OK;
+    atomic_store(&house->serving, true);
+    return catch_up(house);
 }
 
 const char *fq_house_url(const fq_house *house) {
@@ -326,7 +367,7 @@ void fq_house_reload(fq_house *house) {
 }
 
 void fq_house_close(fq_house *house) {
-    atomic_store(&house->ready, false);
+    atomic_store(&house->draining, true);
     if (house->server) {
         const int64_t delay_ms = house->settings->server_drain_delay;
         if (delay_ms > 0) {

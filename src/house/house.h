@@ -35,9 +35,15 @@ FQ_MUST_USE fq_err fq_house_start_writers(fq_house *house);
 const char *fq_house_url(const fq_house *house);
 // NULL when the service does not run in this process.
 fq_service *fq_house_service(fq_house *house, fq_service_number number);
-// The settings that can change while it runs (certificates, log) are read again.
+// The settings were taken over (fq_config_take_over): what was made of them at the start follows,
+// and certificates are read again.
 void fq_house_reload(fq_house *house);
-bool fq_house_healthy(const fq_house *house);
+// HTTP threads; 0 before the start.
+unsigned fq_house_threads(const fq_house *house);
+// Have all loops and writers done anything since this was asked before, or wait for what is not in
+// their hands? Says nothing about the stores. Who hangs is logged. For one thread at a time; calls
+// a second or more apart.
+bool fq_house_is_alive(fq_house *house);
 // Stops accepting, finishes what was accepted within the time set, and stops everything. Also for a
 // house that was only opened.
 void fq_house_close(fq_house *house);

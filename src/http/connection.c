@@ -344,9 +344,9 @@ void http_connection_check_time(fq_connection *connection) {
         return;
     }
     const int64_t limits[PHASE_COUNT] = {
-        [PHASE_IDLE] = set->idle_timeout_ms, [PHASE_HANDSHAKE] = set->head_timeout_ms,
-        [PHASE_HEAD] = set->head_timeout_ms, [PHASE_BODY] = set->body_timeout_ms,
-        [PHASE_ANSWERING] = INT64_MAX,       [PHASE_WRITING] = WRITE_TIMEOUT_MS,
+        [PHASE_IDLE] = set->idle_timeout_ms,   [PHASE_HANDSHAKE] = set->head_timeout_ms,
+        [PHASE_HEAD] = set->head_timeout_ms,   [PHASE_BODY] = set->body_timeout_ms,
+        [PHASE_ANSWERING] = INT64_MAX,         [PHASE_WRITING] = WRITE_TIMEOUT_MS,
         [PHASE_LINGERING] = LINGER_TIMEOUT_MS,
     };
     const bool crawls =

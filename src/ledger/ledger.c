@@ -46,8 +46,8 @@ static const char *const transfer_kinds[] = {
 #undef X
 };
 
-// Kinds are read from rows, also of a store that was tampered with: what no kind is has no name, and
-// counts as a wallet, so that it may not go below zero.
+// Kinds are read from rows, also of a store that was tampered with: what no kind is has no name,
+// and counts as a wallet, so that it may not go below zero.
 static bool is_account_kind(fq_account_kind kind) {
     return kind < sizeof(account_kinds) / sizeof(account_kinds[0]) && account_kinds[kind].wire;
 }

@@ -1,4 +1,5 @@
-// What became of orders, for the metrics: counted from what was committed, whoever did it. No rules.
+// What became of orders, for the metrics: counted from what was committed, whoever did it. No
+// rules.
 #include "base/metrics.h"
 #include "order/rows.h"
 #include "store/journal.h"

@@ -31,11 +31,11 @@ static void count_payment(last_series *last, const fq_event_row *event, const pa
     if (last->type != event->type || last->method != payment->method ||
         !fq_currency_equal(last->currency, payment->currency)) {
         const char *method = payment_method_text((payment_method)payment->method);
-        *last = (last_series){event->type, payment->method, payment->currency,
-                              series(FQ_METRIC_PAYMENTS, method, payment_status_text(status),
-                                     payment->currency),
-                              fq_metrics_series(FQ_METRIC_PAYMENT_DURATION, fq_str_of(method),
-                                                FQ_STR(""), FQ_STR(""))};
+        *last = (last_series){
+            event->type, payment->method, payment->currency,
+            series(FQ_METRIC_PAYMENTS, method, payment_status_text(status), payment->currency),
+            fq_metrics_series(FQ_METRIC_PAYMENT_DURATION, fq_str_of(method), FQ_STR(""),
+                              FQ_STR(""))};
     }
     fq_metrics_add(last->reached, 1);
     if (status != FQ_PAYMENT_IS_AUTHORIZED) {
@@ -126,9 +126,9 @@ void payment_count(fq_service *service, fq_batch *batch) {
 static void tell_sum(const fq_ledger_sum *sum) {
     char currency[4];
     fq_currency_text(sum->currency, currency);
-    fq_metrics_set(fq_metrics_series(FQ_METRIC_LEDGER_IMBALANCE, fq_str_of(currency), FQ_STR(""),
-                                     FQ_STR("")),
-                   sum->sum_minor);
+    fq_metrics_set(
+        fq_metrics_series(FQ_METRIC_LEDGER_IMBALANCE, fq_str_of(currency), FQ_STR(""), FQ_STR("")),
+        sum->sum_minor);
     if (sum->sum_minor != 0) {
         fq_log(FQ_LOG_ERROR,
                "the balances of a currency do not add up to zero: run feiqian ledger verify",

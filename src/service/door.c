@@ -1,5 +1,5 @@
-// The doors: when a request's head has come, which route is it for, and is its content what the route
-// takes?
+// The doors: when a request's head has come, which route is it for, and is its content what the
+// route takes?
 #include "http/problem.h"
 #include "service/edge.h"
 
@@ -39,7 +39,8 @@ static fq_err check_content(const fq_exchange *exchange, const fq_route *route) 
     return json && !coded ? FQ_OK : fq_refuse(FQ_UNSUPPORTED_MEDIA_TYPE, NULL);
 }
 
-// Clients and operators come in by one door, or by two where operators have an address of their own.
+// Clients and operators come in by one door, or by two where operators have an address of their
+// own.
 typedef enum { DOOR_CLIENTS, DOOR_OPERATORS } door;
 
 static bool is_behind(const fq_edge *edge, const fq_route *route, door at) {

@@ -56,8 +56,7 @@ static fq_err metrics(fq_call *call) {
 }
 
 static fq_err openapi(fq_call *call) {
-    return answer_text(call, "application/yaml",
-                       (fq_str){fq_openapi_text, fq_openapi_text_len});
+    return answer_text(call, "application/yaml", (fq_str){fq_openapi_text, fq_openapi_text_len});
 }
 
 // Where a problem's `type` leads: what the code means, in both languages.

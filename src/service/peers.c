@@ -87,17 +87,16 @@ fq_err fq_peer_call(const fq_peers *peers, fq_service_number number, const char 
     fq_buffer answer;
     fq_buffer_init(&answer, ANSWER_BYTES_MAX);
     int status = 0;
-    fq_err err = fq_client_call(
-        peers->client,
-        &(fq_outgoing){
-            .method = FQ_POST,
-            .url = url,
-            .headers = headers,
-            .header_count = count,
-            .body = body,
-            .traceparent = here.traceparent,
-        },
-        &status, &answer);
+    fq_err err = fq_client_call(peers->client,
+                                &(fq_outgoing){
+                                    .method = FQ_POST,
+                                    .url = url,
+                                    .headers = headers,
+                                    .header_count = count,
+                                    .body = body,
+                                    .traceparent = here.traceparent,
+                                },
+                                &status, &answer);
     const fq_json *json = NULL;
     if (!err.code) {
         const fq_str text = fq_arena_copy(arena, fq_buffer_str(&answer));

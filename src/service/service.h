@@ -87,11 +87,11 @@ struct fq_service {
     fq_engine *engine;
     fq_writer *writer;
     fq_reader_pool *readers;
-    fq_peers *peers;            // the other services, here or elsewhere
-    fq_keyring *keyring;        // NULL until the user service has made it
-    struct fq_follow *follows;  // what it follows of others, one each
+    fq_peers *peers;              // the other services, here or elsewhere
+    fq_keyring *keyring;          // NULL until the user service has made it
+    struct fq_follow *follows;    // what it follows of others, one each
     struct fq_fact_stage *facts;  // where commands wait while kind->resolve asks
-    struct fq_worker *worker;   // its timers
+    struct fq_worker *worker;     // its timers
     fq_measures measures;
     void *state;
     bool live;      // mode
@@ -112,8 +112,9 @@ fq_row *fq_tell(fq_batch *batch, fq_command *command, uint16_t type, uint64_t su
 // that change.
 bool fq_event_restore(const fq_event_row *event, fq_row *row);
 
-// Opens store, writer and readers of a service; starts nothing. The mode is stamped into the data at first start; data of
-// one mode are never opened in the other. Errors: the store's, state_conflict (also the other mode; logged).
+// Opens store, writer and readers of a service; starts nothing. The mode is stamped into the data
+// at first start; data of one mode are never opened in the other. Errors: the store's,
+// state_conflict (also the other mode; logged).
 FQ_MUST_USE fq_err fq_service_open(fq_service *service, const char *where);
 // Starts the writer, the timers and the followers, and waits until it has caught up with what it
 // follows.

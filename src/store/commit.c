@@ -181,10 +181,10 @@ static bool is_any_refused(const fq_command *list) {
     return list != NULL;
 }
 
-// What is absent cannot be locked: another writer may have made it (the record of this very request,
-// a guard) after this batch looked for it and before it looked at that writer's other rows. Whoever
-// was refused on such a picture is decided again. Who was not refused needs no such look: his rows
-// are inserted, which fails where they are there.
+// What is absent cannot be locked: another writer may have made it (the record of this very
+// request, a guard) after this batch looked for it and before it looked at that writer's other
+// rows. Whoever was refused on such a picture is decided again. Who was not refused needs no such
+// look: his rows are inserted, which fails where they are there.
 static fq_err look_again_for_absent(fq_commit *commit, fq_batch *batch, const fq_command *list) {
     const fq_schema *schema = commit->engine->schema;
     fq_row_list absent[TABLES_MAX];

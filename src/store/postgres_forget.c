@@ -13,7 +13,8 @@ fq_err postgres_forget(fq_engine *base, int64_t before_ms, uint32_t count_max, b
     FQ_TRY(postgres_writer_connect(engine));
     snprintf(sql, sizeof(sql),
              "WITH gone AS (DELETE FROM request WHERE ctid = ANY (ARRAY(SELECT ctid FROM request"
-             " WHERE at_ms < %" PRId64 " LIMIT %" PRIu32 ")) RETURNING 1) SELECT count(*) FROM gone",
+             " WHERE at_ms < %" PRId64 " LIMIT %" PRIu32
+             ")) RETURNING 1) SELECT count(*) FROM gone",
              before_ms, count_max);
     int64_t count = 0;
     postgres_link_plain(&engine->writer,

@@ -65,10 +65,9 @@ fq_err fq_writer_make(const fq_writer_config *config, fq_writer **out) {
     FQ_ASSERT(writer != NULL);
     writer->config = *config;
     writer->end = &writer->first;
-    writer->queue_full =
-        fq_metrics_series(FQ_METRIC_WRITER_QUEUE_FULL,
-                          config->service ? fq_str_of(config->service) : FQ_STR(""), FQ_STR(""),
-                          FQ_STR(""));
+    writer->queue_full = fq_metrics_series(
+        FQ_METRIC_WRITER_QUEUE_FULL, config->service ? fq_str_of(config->service) : FQ_STR(""),
+        FQ_STR(""), FQ_STR(""));
     pthread_mutex_init(&writer->lock, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -271,10 +270,10 @@ static void answer(fq_writer *writer, fq_command *list) {
 
 static fq_commands_kind what_became_of(const fq_command *command) {
     const fq_code code = command->outcome.code;
-    return command->replayed                                ? FQ_COMMANDS_REPLAYED
-           : code == FQ_DONE                                ? FQ_COMMANDS_DONE
+    return command->replayed                               ? FQ_COMMANDS_REPLAYED
+           : code == FQ_DONE                               ? FQ_COMMANDS_DONE
            : code == FQ_UNAVAILABLE || code == FQ_INTERNAL ? FQ_COMMANDS_FAILED
-                                                            : FQ_COMMANDS_REFUSED;
+                                                           : FQ_COMMANDS_REFUSED;
 }
 
 // Those that lack a fact are not at their end: they come again.
@@ -453,7 +452,8 @@ fq_err fq_writer_move_clock(fq_writer *writer, int64_t by_ms) {
     atomic_fetch_add(&writer->clock_move_ms, by_ms);
     const fq_err err = fq_writer_run(writer, &command);
     if (err.code == FQ_UNAVAILABLE) {
-        atomic_fetch_sub(&writer->clock_move_ms, by_ms);  // it was not taken; it must not come later
+        // it was not taken; it must not come later
+        atomic_fetch_sub(&writer->clock_move_ms, by_ms);
     }
     return err;
 }

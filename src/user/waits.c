@@ -195,8 +195,8 @@ fq_err user_after_change(fq_call *call, const fq_command *command) {
 }
 
 // Payment closes first, since it knows the balances. Not asked for what is answered otherwise: a
-// request that was made before, a user that is not there or is closed. One call at a time asks: when
-// payment is elsewhere it asks back, and must find a thread of ours free.
+// request that was made before, a user that is not there or is closed. One call at a time asks:
+// when payment is elsewhere it asks back, and must find a thread of ours free.
 fq_err user_before_close(fq_call *call, fq_command *command) {
     user_move *move = (user_move *)command;
     user_state *state = call->service->state;

@@ -1,4 +1,5 @@
-// Any bytes as an id, a time, a duration, a size and a query: what is taken must be written as it was read.
+// Any bytes as an id, a time, a duration, a size and a query: what is taken must be written as it
+// was read.
 #include "base/id.h"
 #include "base/clock.h"
 #include "base/fields.h"

@@ -1,4 +1,5 @@
-// Any bytes as JSON: what is taken must read the same again from its canonical form, within its memory.
+// Any bytes as JSON: what is taken must read the same again from its canonical form, within its
+// memory.
 #include "base/json.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-// Any bytes as an amount and a currency, and as two amounts: sums are right or refused, never wrong.
+// Any bytes as an amount and a currency, and as two amounts: sums are right or refused, never
+// wrong.
 #include "base/fields.h"
 
 typedef struct {

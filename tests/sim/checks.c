@@ -1,5 +1,5 @@
-// What always holds: entry to the checks, and those about promises to clients. They read what is durable, and what clients
-// were told; never what a service has in memory.
+// What always holds: entry to the checks, and those about promises to clients. They read what is
+// durable, and what clients were told; never what a service has in memory.
 #include "sim/sim.h"
 
 #include <stdio.h>
@@ -21,7 +21,8 @@ static void count_rows(sim_world *world, sim_database *db, const fq_table *table
         unsigned intent = 0, item = 0;
         char copy[64];
         snprintf(copy, sizeof(copy), "%.*s", FQ_STR_ARGS(text));
-        if (sscanf(copy, "{\"t\":\"%u.%u\"", &intent, &item) != 2 || intent >= SIM_INTENTS_MAX || item >= SIM_ITEMS_MAX) {
+        if (sscanf(copy, "{\"t\":\"%u.%u\"", &intent, &item) != 2 || intent >= SIM_INTENTS_MAX ||
+            item >= SIM_ITEMS_MAX) {
             sim_fail(world, "a row of %s is nobody's doing", table->name);
         }
         all->rows[intent][item]++;
@@ -30,7 +31,8 @@ static void count_rows(sim_world *world, sim_database *db, const fq_table *table
 }
 
 static sim_database *db_of(sim_world *world, const sim_intent *intent) {
-    const bool is_order = intent->kind == SIM_ORDER || intent->kind == SIM_ORDER_BULK || intent->kind == SIM_ORDER_CANCEL;
+    const bool is_order = intent->kind == SIM_ORDER || intent->kind == SIM_ORDER_BULK ||
+                          intent->kind == SIM_ORDER_CANCEL;
     return is_order ? world->order_db : world->payment_db;
 }
 
@@ -54,42 +56,50 @@ static void check_told(sim_world *world, const sim_intent *intent, const effects
 static void check_record(sim_world *world, const sim_intent *intent) {
     sim_database *db = db_of(world, intent);
     const int64_t key[FQ_TABLE_KEYS_MAX] = {(int64_t)intent->hash_high, (int64_t)intent->hash_low};
-    const fq_request_row *record = (const fq_request_row *)sim_table_find(sim_table_of(db, &fq_request_table), key);
+    const fq_request_row *record =
+        (const fq_request_row *)sim_table_find(sim_table_of(db, &fq_request_table), key);
     if (!record || record->subject != intent->first.subject) {
-        sim_fail(world, "request %u was done, and its Idempotency-Key is not recorded", intent->number);
+        sim_fail(world, "request %u was done, and its Idempotency-Key is not recorded",
+                 intent->number);
     }
     const fq_event_row *event = (const fq_event_row *)sim_find(db, &fq_event_table, record->event);
     if (record->event != 0 && !event) {
-        sim_fail(world, "the record of request %u names an event that is not there", intent->number);
+        sim_fail(world, "the record of request %u names an event that is not there",
+                 intent->number);
     }
 }
 
-static void check_intent(sim_world *world, const sim_intent *intent, const effects *all, uint32_t *made_by_key) {
+static void check_intent(sim_world *world, const sim_intent *intent, const effects *all,
+                         uint32_t *made_by_key) {
     uint32_t rows = 0;
     for (size_t i = 0; i < intent->count; i++) {
         rows += all->rows[intent->number][i];
         if (all->rows[intent->number][i] > 1) {
-            sim_fail(world, "request %u, item %zu was done %u times", intent->number, i, all->rows[intent->number][i]);
+            sim_fail(world, "request %u, item %zu was done %u times", intent->number, i,
+                     all->rows[intent->number][i]);
         }
     }
     if (intent->succeeded) {
         check_told(world, intent, all);
         check_record(world, intent);
     }
-    if (rows > 0 && (intent->poison || (intent->calls_open == 0 && intent->calls_died == 0 && intent->successes == 0))) {
+    if (rows > 0 && (intent->poison || (intent->calls_open == 0 && intent->calls_died == 0 &&
+                                        intent->successes == 0))) {
         sim_fail(world, "request %u was refused, and has an effect", intent->number);
     }
     if (rows == 0 && intent->successes > 0 && makes_rows(intent->kind)) {
         sim_fail(world, "request %u was done, and has no effect", intent->number);
     }
     if (intent->kind == SIM_PAY_BULK && intent->atomic && rows != 0 && rows != intent->count) {
-        sim_fail(world, "%u of %zu payments of atomic request %u were made", rows, intent->count, intent->number);
+        sim_fail(world, "%u of %zu payments of atomic request %u were made", rows, intent->count,
+                 intent->number);
     }
     // One key, one effect, whatever was asked of the service under it.
     uint32_t *made = &made_by_key[2 * intent->key + (db_of(world, intent) == world->order_db)];
     *made += rows > 0;
     if (*made > 1) {
-        sim_fail(world, "the Idempotency-Key of request %u was used for two effects", intent->number);
+        sim_fail(world, "the Idempotency-Key of request %u was used for two effects",
+                 intent->number);
     }
 }
 
@@ -117,18 +127,21 @@ static void check_keys(sim_world *world) {
         const fq_event_row *event = (const fq_event_row *)events->rows[i];
         const bool by_admin = event->by_key == 900;
         bool may = true;
-        if (event->version == 1 && (event->type == FQ_PAYMENT_SUCCEEDED || event->type == FQ_PAYMENT_AUTHORIZED)) {
-            const payment_row *payment = (const payment_row *)sim_find(world->payment_db, &payment_table, event->subject);
+        if (event->version == 1 &&
+            (event->type == FQ_PAYMENT_SUCCEEDED || event->type == FQ_PAYMENT_AUTHORIZED)) {
+            const payment_row *payment =
+                (const payment_row *)sim_find(world->payment_db, &payment_table, event->subject);
             may = by_admin || event->by_key == 1000 + payment->payer_id.v;
         } else if (event->type == FQ_REFUND_SUCCEEDED) {
-            const refund_row *refund = (const refund_row *)sim_find(world->payment_db, &refund_table, event->subject);
+            const refund_row *refund =
+                (const refund_row *)sim_find(world->payment_db, &refund_table, event->subject);
             may = by_admin || event->by_key == 2000 + refund->payee_id.v;
         } else if (event->type == FQ_TOPUP_SUCCEEDED) {
             may = by_admin;
         }
         if (!may) {
-            sim_fail(world, "event %llu moved money by key %llu, which may not", (unsigned long long)event->position,
-                     (unsigned long long)event->by_key);
+            sim_fail(world, "event %llu moved money by key %llu, which may not",
+                     (unsigned long long)event->position, (unsigned long long)event->by_key);
         }
     }
 }

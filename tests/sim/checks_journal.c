@@ -1,5 +1,5 @@
-// Checks of the journals: each state change has one event, positions have no gaps, versions follow one another, and the
-// audit chain is what its rules say, computed here once more from the rows.
+// Checks of the journals: each state change has one event, positions have no gaps, versions follow
+// one another, and the audit chain is what its rules say, computed here once more from the rows.
 #include "sim/sim.h"
 
 #include "crypto/audit_chain.h"
@@ -43,7 +43,8 @@ void sim_checked_free(struct sim_checked *checked) {
 
 static story *story_of(journal *seen, const fq_table *table, uint64_t id) {
     size_t at = (size_t)(id * UINT64_C(0x9E3779B97F4A7C15) >> 40) % SLOTS;
-    while (seen->stories[at].table && (seen->stories[at].table != table || seen->stories[at].id != id)) {
+    while (seen->stories[at].table &&
+           (seen->stories[at].table != table || seen->stories[at].id != id)) {
         at = (at + 1) % SLOTS;
     }
     seen->stories[at].table = table;
@@ -98,7 +99,8 @@ static bool may_follow(const step *at, uint16_t before) {
     return false;
 }
 
-static void check_event(sim_world *world, sim_database *db, journal *seen, const fq_event_row *event) {
+static void check_event(sim_world *world, sim_database *db, journal *seen,
+                        const fq_event_row *event) {
     const step *at = step_of(world, db, event->type);
     story *known = story_of(seen, at->table, event->subject);
     if (!may_follow(at, known->type)) {
@@ -112,7 +114,8 @@ static void check_event(sim_world *world, sim_database *db, journal *seen, const
                  (unsigned long long)known->version);
     }
     if (event->at_ms < seen->at_ms) {
-        sim_fail(world, "%s: time went back at event %llu", db->schema->service, (unsigned long long)event->position);
+        sim_fail(world, "%s: time went back at event %llu", db->schema->service,
+                 (unsigned long long)event->position);
     }
     seen->at_ms = event->at_ms;
     known->version = event->version;
@@ -127,12 +130,15 @@ static uint64_t position_at(const sim_table *table, size_t index) {
     return (uint64_t)fq_column_integer(table->rows[index], &table->table->columns[0]);
 }
 
-static void check_positions(sim_world *world, sim_database *db, const fq_table *table, uint64_t last) {
+static void check_positions(sim_world *world, sim_database *db, const fq_table *table,
+                            uint64_t last) {
     const sim_table *rows = sim_table_of(db, table);
-    const bool fits = rows->count == last && (last == 0 || (position_at(rows, 0) == 1 && position_at(rows, last - 1) == last));
+    const bool fits =
+        rows->count == last &&
+        (last == 0 || (position_at(rows, 0) == 1 && position_at(rows, last - 1) == last));
     if (!fits) {
-        sim_fail(world, "%s: %s has %zu rows up to position %llu", db->schema->service, table->name, rows->count,
-                 (unsigned long long)last);
+        sim_fail(world, "%s: %s has %zu rows up to position %llu", db->schema->service, table->name,
+                 rows->count, (unsigned long long)last);
     }
 }
 
@@ -148,7 +154,8 @@ static void check_requests(sim_world *world, sim_database *db) {
     }
 }
 
-static void add_leaves(struct sim_checked *checked, fq_merkle *tree, const sim_table *table, uint64_t first, uint64_t count) {
+static void add_leaves(struct sim_checked *checked, fq_merkle *tree, const sim_table *table,
+                       uint64_t first, uint64_t count) {
     for (uint64_t i = 0; i < count; i++) {
         fq_buffer_clear(&checked->scratch);
         fq_row_encode(table->rows[first - 1 + i], &checked->scratch);
@@ -157,7 +164,8 @@ static void add_leaves(struct sim_checked *checked, fq_merkle *tree, const sim_t
     }
 }
 
-static void check_batch(sim_world *world, sim_database *db, journal *seen, const fq_batch_row *batch) {
+static void check_batch(sim_world *world, sim_database *db, journal *seen,
+                        const fq_batch_row *batch) {
     const bool has_transfers = db == world->payment_db;
     fq_merkle tree;
     fq_merkle_init(&tree);
@@ -166,16 +174,20 @@ static void check_batch(sim_world *world, sim_database *db, journal *seen, const
         sim_fail(world, "%s: batch %llu does not follow the one before", db->schema->service,
                  (unsigned long long)batch->number);
     }
-    add_leaves(world->checked, &tree, sim_table_of(db, &fq_event_table), batch->event_first, batch->event_count);
+    add_leaves(world->checked, &tree, sim_table_of(db, &fq_event_table), batch->event_first,
+               batch->event_count);
     if (has_transfers) {
-        add_leaves(world->checked, &tree, sim_table_of(db, &fq_transfer_table), batch->transfer_first, batch->transfer_count);
+        add_leaves(world->checked, &tree, sim_table_of(db, &fq_transfer_table),
+                   batch->transfer_first, batch->transfer_count);
     }
-    const fq_hash seal = fq_batch_seal(&seen->seal, &(fq_batch_record){.batch = batch->number,
-                                                                       .first_position = batch->event_first,
-                                                                       .leaf_count = tree.count,
-                                                                       .root = fq_merkle_root(&tree)});
+    const fq_hash seal =
+        fq_batch_seal(&seen->seal, &(fq_batch_record){.batch = batch->number,
+                                                      .first_position = batch->event_first,
+                                                      .leaf_count = tree.count,
+                                                      .root = fq_merkle_root(&tree)});
     if (!fq_str_equal(fq_hash_str(&seal), batch->seal)) {
-        sim_fail(world, "%s: the seal of batch %llu does not fit", db->schema->service, (unsigned long long)batch->number);
+        sim_fail(world, "%s: the seal of batch %llu does not fit", db->schema->service,
+                 (unsigned long long)batch->number);
     }
     seen->seal = seal;
     seen->events += batch->event_count;
@@ -184,10 +196,12 @@ static void check_batch(sim_world *world, sim_database *db, journal *seen, const
 }
 
 static void check_batches(sim_world *world, sim_database *db, journal *seen) {
-    const sim_table *batches = sim_table_of(db, &fq_batch_table), *events = sim_table_of(db, &fq_event_table);
+    const sim_table *batches = sim_table_of(db, &fq_batch_table),
+                    *events = sim_table_of(db, &fq_event_table);
     if (batches->count != db->head.batch_number || seen->batches > batches->count) {
-        sim_fail(world, "%s: %zu batches where the head says %llu, and %llu were seen", db->schema->service, batches->count,
-                 (unsigned long long)db->head.batch_number, (unsigned long long)seen->batches);
+        sim_fail(world, "%s: %zu batches where the head says %llu, and %llu were seen",
+                 db->schema->service, batches->count, (unsigned long long)db->head.batch_number,
+                 (unsigned long long)seen->batches);
     }
     for (uint64_t event = seen->events; event < events->count; event++) {
         check_event(world, db, seen, (const fq_event_row *)events->rows[event]);
@@ -195,7 +209,8 @@ static void check_batches(sim_world *world, sim_database *db, journal *seen) {
     while (seen->batches < batches->count) {
         check_batch(world, db, seen, (const fq_batch_row *)batches->rows[seen->batches]);
     }
-    const bool ends_there = seen->events == events->count && seen->transfers == db->head.position[FQ_JOURNAL_TRANSFER];
+    const bool ends_there =
+        seen->events == events->count && seen->transfers == db->head.position[FQ_JOURNAL_TRANSFER];
     if (!ends_there || memcmp(seen->seal.bytes, db->head.seal, sizeof(db->head.seal)) != 0) {
         sim_fail(world, "%s: the head is not where the last batch ended", db->schema->service);
     }
@@ -226,7 +241,8 @@ static void check_guards(sim_world *world, journal *seen) {
     const sim_table *guards = sim_table_of(world->payment_db, &guard_table);
     for (size_t i = 0; i < guards->count; i++) {
         const guard_row *guard = (const guard_row *)guards->rows[i];
-        const bool is_closed = guard->state == FQ_GUARD_CANCELLED || guard->state == FQ_GUARD_EXPIRED;
+        const bool is_closed =
+            guard->state == FQ_GUARD_CANCELLED || guard->state == FQ_GUARD_EXPIRED;
         if (story_of(seen, &guard_table, guard->order_id.v)->events != is_closed) {
             sim_fail(world, "the guard of order %llu is %sclosed, and its events differ",
                      (unsigned long long)guard->order_id.v, is_closed ? "" : "not ");

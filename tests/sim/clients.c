@@ -10,7 +10,8 @@ enum { ADMIN_KEY = 900, PAYER_KEYS = 1000, MERCHANT_KEYS = 2000, REFERENCES = 12
 
 fq_currency sim_currency(uint8_t which) {
     fq_currency currency = {0};
-    const fq_err err = fq_currency_parse(which == 0 ? FQ_STR("CNY") : FQ_STR("JPY"), NULL, &currency);
+    const fq_err err =
+        fq_currency_parse(which == 0 ? FQ_STR("CNY") : FQ_STR("JPY"), NULL, &currency);
     FQ_ASSERT(!err.code);
     return currency;
 }
@@ -95,9 +96,10 @@ static void want_item(sim_world *world, sim_intent *intent, sim_item *item) {
 }
 
 static sim_kind some_kind(sim_world *world) {
-    static const uint8_t weights[SIM_KINDS] = {[SIM_TOP_UP] = 4,  [SIM_ORDER] = 6,   [SIM_ORDER_BULK] = 2,
-                                               [SIM_ORDER_CANCEL] = 1, [SIM_PAY] = 9, [SIM_PAY_BULK] = 3,
-                                               [SIM_CAPTURE] = 3, [SIM_CANCEL] = 1, [SIM_REFUND] = 4};
+    static const uint8_t weights[SIM_KINDS] = {
+        [SIM_TOP_UP] = 4,       [SIM_ORDER] = 6,  [SIM_ORDER_BULK] = 2,
+        [SIM_ORDER_CANCEL] = 1, [SIM_PAY] = 9,    [SIM_PAY_BULK] = 3,
+        [SIM_CAPTURE] = 3,      [SIM_CANCEL] = 1, [SIM_REFUND] = 4};
     if (world->order_count == 0 || sim_chance(world, 20)) {
         return sim_chance(world, 2) ? SIM_TOP_UP : SIM_ORDER;
     }
@@ -109,10 +111,14 @@ static sim_kind some_kind(sim_world *world) {
     return kind >= SIM_CAPTURE && world->payment_count == 0 ? SIM_PAY : kind;
 }
 
-// Mostly the administrator; sometimes the one it is for; rarely a thief, with a key for another user.
+// Mostly the administrator; sometimes the one it is for; rarely a thief, with a key for another
+// user.
 static fq_caller some_caller(sim_world *world, const sim_intent *intent) {
-    const bool is_payees = intent->kind == SIM_ORDER || intent->kind == SIM_REFUND || intent->kind == SIM_CAPTURE;
-    const uint64_t owner = intent->kind == SIM_REFUND || intent->kind == SIM_CAPTURE ? intent->items[0].other : intent->items[0].user;
+    const bool is_payees =
+        intent->kind == SIM_ORDER || intent->kind == SIM_REFUND || intent->kind == SIM_CAPTURE;
+    const uint64_t owner = intent->kind == SIM_REFUND || intent->kind == SIM_CAPTURE
+                               ? intent->items[0].other
+                               : intent->items[0].user;
     const uint64_t user = sim_chance(world, 16) || owner == 0 ? some_user(world) : owner;
     if (intent->kind == SIM_TOP_UP || sim_chance(world, 2)) {
         return (fq_caller){{ADMIN_KEY}, {ADMIN_KEY}, FQ_SCOPE_ADMIN, {0}};
@@ -126,7 +132,8 @@ static bool is_bulk(sim_kind kind) {
 }
 
 static void ask(sim_world *world, const sim_intent *intent) {
-    sim_trace(world, "client asks request %u (kind %d, key %u)", intent->number, (int)intent->kind, intent->key);
+    sim_trace(world, "client asks request %u (kind %d, key %u)", intent->number, (int)intent->kind,
+              intent->key);
     sim_send(world, &(sim_message){.intent = intent->number});
 }
 
@@ -140,7 +147,8 @@ static void want_something(sim_world *world) {
         want_item(world, intent, &intent->items[i]);
     }
     // What the writer cannot save must have text to carry the poison.
-    const bool has_text = intent->kind != SIM_CAPTURE && intent->kind != SIM_CANCEL && intent->kind != SIM_ORDER_CANCEL;
+    const bool has_text = intent->kind != SIM_CAPTURE && intent->kind != SIM_CANCEL &&
+                          intent->kind != SIM_ORDER_CANCEL;
     intent->poison = has_text && sim_fault(world, 40);
     intent->by = some_caller(world, intent);
     intent->key = world->key_count++;
@@ -182,13 +190,15 @@ static void learn(sim_world *world, const sim_intent *intent, const sim_answer *
         if (answer->codes[i]) {
             continue;
         }
-        if ((intent->kind == SIM_ORDER || intent->kind == SIM_ORDER_BULK) && world->order_count < SIM_KNOWN_MAX) {
-            world->orders[world->order_count++] =
-                (sim_known_order){answer->ids[i], item->user, item->other, item->amount_minor, item->currency};
+        if ((intent->kind == SIM_ORDER || intent->kind == SIM_ORDER_BULK) &&
+            world->order_count < SIM_KNOWN_MAX) {
+            world->orders[world->order_count++] = (sim_known_order){
+                answer->ids[i], item->user, item->other, item->amount_minor, item->currency};
         }
-        if ((intent->kind == SIM_PAY || intent->kind == SIM_PAY_BULK) && world->payment_count < SIM_KNOWN_MAX) {
-            world->payments[world->payment_count++] =
-                (sim_known_payment){answer->ids[i], answer->payees[i], item->user, item->amount_minor, item->manual};
+        if ((intent->kind == SIM_PAY || intent->kind == SIM_PAY_BULK) &&
+            world->payment_count < SIM_KNOWN_MAX) {
+            world->payments[world->payment_count++] = (sim_known_payment){
+                answer->ids[i], answer->payees[i], item->user, item->amount_minor, item->manual};
         }
     }
 }

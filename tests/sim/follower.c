@@ -1,4 +1,5 @@
-// The services' own following of events, without its thread: the simulator says when a follower looks.
+// The services' own following of events, without its thread: the simulator says when a follower
+// looks.
 #include "sim/sim.h"
 
 // Its static functions are what is tested here; the thread that calls them in the real one is not.

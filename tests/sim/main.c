@@ -41,22 +41,40 @@ void sim_trace(sim_world *world, const char *format, ...) {
     }
 }
 
-// A fault was found: the end, since nothing after it means anything. For a mutant that is what was wanted.
+static void say_where(const sim_world *world) {
+    printf("\nto see it again: sim --seed %llu --steps %llu%s%s --trace\n",
+           (unsigned long long)world->seed, (unsigned long long)world->steps,
+           world->mutant ? " --mutant " : "", world->mutant ? mutant_names[world->mutant] : "");
+    fflush(stdout);
+}
+
+// The sanitizers', where the program is built with them.
+void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
+static void die(void) {
+    if (sim_now) {
+        printf("seed %llu, step %llu: stopped by a sanitizer", (unsigned long long)sim_now->seed,
+               (unsigned long long)sim_now->step);
+        say_where(sim_now);
+    }
+}
+
+// A fault was found: the end, since nothing after it means anything. For a mutant that is what was
+// wanted.
 void sim_fail(sim_world *world, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    printf("seed %llu, step %llu: ", (unsigned long long)world->seed, (unsigned long long)world->step);
+    printf("seed %llu, step %llu: ", (unsigned long long)world->seed,
+           (unsigned long long)world->step);
     vprintf(format, arguments);
     va_end(arguments);
-    printf("\nto see it again: sim --seed %llu --steps %llu%s%s --trace\n", (unsigned long long)world->seed,
-           (unsigned long long)world->steps, world->mutant ? " --mutant " : "",
-           world->mutant ? mutant_names[world->mutant] : "");
-    fflush(stdout);
+    say_where(world);
     _exit(world->mutant ? FOUND : NOT_FOUND);
 }
 
 static int usage(void) {
-    fprintf(stderr, "sim [--seeds COUNT] [--seed FIRST] [--steps COUNT] [--trace] [--mutant NAME]\n");
+    fprintf(stderr,
+            "sim [--seeds COUNT] [--seed FIRST] [--steps COUNT] [--trace] [--mutant NAME]\n");
     for (size_t i = 1; i < MUTANTS; i++) {
         fprintf(stderr, "    %-20s %s\n", mutant_names[i], mutant_faults[i]);
     }
@@ -97,12 +115,10 @@ static bool mutant_parse(const char *name, sim_mutant *out) {
 }
 
 static bool read_options(int argc, char **argv, options *out) {
-    static const struct option names[] = {{"seeds", required_argument, NULL, 'n'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {"steps", required_argument, NULL, 'c'},
-                                          {"mutant", required_argument, NULL, 'm'},
-                                          {"trace", no_argument, NULL, 't'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {
+        {"seeds", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 's'},
+        {"steps", required_argument, NULL, 'c'}, {"mutant", required_argument, NULL, 'm'},
+        {"trace", no_argument, NULL, 't'},       {NULL, 0, NULL, 0}};
     *out = (options){.first = 1, .steps = STEPS};
     bool fits = true;
     for (int flag; (flag = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -139,14 +155,20 @@ int main(int argc, char **argv) {
     }
     // The services' log would tell of each fault that was meant to be.
     fq_log_configure(open("/dev/null", O_WRONLY | O_CLOEXEC), FQ_LOG_ERROR, FQ_LOG_JSON);
+    if (__sanitizer_set_death_callback) {
+        __sanitizer_set_death_callback(die);
+    }
     for (uint64_t seed = given.first; seed < given.first + given.count; seed++) {
         run_seed(&given, seed, &sum);
     }
-    printf("%llu seeds, %llu steps: %llu commits, %llu answers, %llu of them again, %llu crashes, %llu conflicts, "
-           "%llu unknown outcomes, %llu leases taken over; %s\n",
-           (unsigned long long)given.count, (unsigned long long)sum.steps, (unsigned long long)sum.commits,
-           (unsigned long long)sum.answers, (unsigned long long)sum.replays, (unsigned long long)sum.crashes,
-           (unsigned long long)sum.conflicts, (unsigned long long)sum.unknowns, (unsigned long long)sum.takeovers,
-           given.mutant ? "the bug put in was not found" : "no fault found");
+    printf(
+        "%llu seeds, %llu steps: %llu commits, %llu answers, %llu of them again, %llu crashes, %llu conflicts, "
+        "%llu unknown outcomes, %llu leases taken over; %s\n",
+        (unsigned long long)given.count, (unsigned long long)sum.steps,
+        (unsigned long long)sum.commits, (unsigned long long)sum.answers,
+        (unsigned long long)sum.replays, (unsigned long long)sum.crashes,
+        (unsigned long long)sum.conflicts, (unsigned long long)sum.unknowns,
+        (unsigned long long)sum.takeovers,
+        given.mutant ? "the bug put in was not found" : "no fault found");
     return given.mutant ? NOT_FOUND : 0;
 }

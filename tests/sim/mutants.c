@@ -1,5 +1,6 @@
-// Bugs put in on purpose, to see that the simulator finds them. Those of the store stand in store.c, the one of early
-// answers in processes.c; here are those that stand in the place of the services' rules. Product code knows none of them.
+// Bugs put in on purpose, to see that the simulator finds them. Those of the store stand in
+// store.c, the one of early answers in processes.c; here are those that stand in the place of the
+// services' rules. Product code knows none of them.
 #include "sim/sim.h"
 
 fq_err __real_payment_decide_pay(payment_pay *pay, fq_batch *batch);

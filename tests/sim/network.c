@@ -1,4 +1,5 @@
-// The ways between clients and services, and between services: what travels may be lost, late, twice, or overtaken.
+// The ways between clients and services, and between services: what travels may be lost, late,
+// twice, or overtaken.
 #include "service/edge.h"
 #include "sim/sim.h"
 
@@ -50,7 +51,8 @@ static sim_call *call_make(sim_process *process, sim_intent *intent) {
     return call;
 }
 
-// What a request's way to the writer is: the step before it where it has one, the fact stage, the queue.
+// What a request's way to the writer is: the step before it where it has one, the fact stage, the
+// queue.
 static void accept_call(sim_process *process, sim_call *call) {
     fq_command *command = call->command;
     const fq_service_kind *kind = process->service.kind;
@@ -63,7 +65,8 @@ static void accept_call(sim_process *process, sim_call *call) {
             return;
         }
     }
-    if (!(kind->submit ? kind->submit(&process->service, command) : fq_writer_submit(process->service.writer, command))) {
+    if (!(kind->submit ? kind->submit(&process->service, command)
+                       : fq_writer_submit(process->service.writer, command))) {
         command->outcome = fq_refuse(FQ_UNAVAILABLE, NULL);
         sim_answer_calls(process, command);
     }
@@ -110,9 +113,12 @@ static void check_frozen(const sim_call *call, const sim_answer *answer) {
     const sim_intent *intent = call->intent;
     for (size_t i = 0; i < answer->count; i++) {
         const sim_item *item = &intent->items[i];
-        const bool moves = intent->kind == SIM_PAY || intent->kind == SIM_PAY_BULK || intent->kind == SIM_TOP_UP;
+        const bool moves =
+            intent->kind == SIM_PAY || intent->kind == SIM_PAY_BULK || intent->kind == SIM_TOP_UP;
         if (moves && !answer->codes[i] && !answer->replayed && was_frozen(call, item->user)) {
-            sim_fail(call->process->world, "request %u moved money of a user known to be frozen or closed", intent->number);
+            sim_fail(call->process->world,
+                     "request %u moved money of a user known to be frozen or closed",
+                     intent->number);
         }
     }
 }
@@ -134,12 +140,13 @@ static bool changed_something(const sim_answer *answer) {
     return false;
 }
 
-// What the service says about one intent must agree over all its answers, whether they arrive or not.
+// What the service says about one intent must agree over all its answers, whether they arrive or
+// not.
 static void compare_answers(const sim_call *call, const sim_answer *answer) {
     sim_world *world = call->process->world;
     sim_intent *intent = call->intent;
-    // A writer whose lease was taken over, and who has not noticed yet, may fail as it likes: it deals ids that another
-    // one deals too, and commits none of them.
+    // A writer whose lease was taken over, and who has not noticed yet, may fail as it likes: it
+    // deals ids that another one deals too, and commits none of them.
     const sim_engine *engine = call->process->engine;
     const bool is_current = engine->epoch == engine->db->epochs[engine->writer];
     if (answer->code == FQ_INTERNAL && !intent->poison && is_current) {
@@ -150,8 +157,8 @@ static void compare_answers(const sim_call *call, const sim_answer *answer) {
     }
     if (!changed_something(answer)) {
         if (call->successes_before > 0 && !may_come_any_time(answer->code)) {
-            sim_fail(world, "request %u was done, and is refused when asked again: %s", intent->number,
-                     fq_error_row_of(answer->code)->name);
+            sim_fail(world, "request %u was done, and is refused when asked again: %s",
+                     intent->number, fq_error_row_of(answer->code)->name);
         }
         return;
     }
@@ -174,8 +181,9 @@ void sim_answer_calls(sim_process *process, fq_command *list) {
         list = command->next;
         sim_call *call = command->user;
         const sim_answer answer = sim_answer_of(command);
-        sim_trace(world, "%s answers request %u: %s%s", sim_process_name(process), call->intent->number,
-                  fq_error_row_of(answer.code)->name, answer.replayed ? " again" : "");
+        sim_trace(world, "%s answers request %u: %s%s", sim_process_name(process),
+                  call->intent->number, fq_error_row_of(answer.code)->name,
+                  answer.replayed ? " again" : "");
         compare_answers(call, &answer);
         check_frozen(call, &answer);
         world->replays += answer.replayed;
@@ -194,17 +202,23 @@ void __wrap_fq_edge_commands_done(fq_command *list) {
 
 // --- between services ---
 
-fq_err __real_fq_peer_events(const fq_peers *peers, fq_service_number number, uint64_t position, size_t count_max,
-                             fq_arena *arena, fq_event_row **out_rows, size_t *out_count);
-fq_err __wrap_fq_peer_events(const fq_peers *peers, fq_service_number number, uint64_t position, size_t count_max,
-                             fq_arena *arena, fq_event_row **out_rows, size_t *out_count);
-fq_err __real_fq_order_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids, size_t count, fq_order_facts *out);
-fq_err __wrap_fq_order_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids, size_t count, fq_order_facts *out);
-fq_err __wrap_fq_user_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids, size_t count, fq_user_facts *out);
+fq_err __real_fq_peer_events(const fq_peers *peers, fq_service_number number, uint64_t position,
+                             size_t count_max, fq_arena *arena, fq_event_row **out_rows,
+                             size_t *out_count);
+fq_err __wrap_fq_peer_events(const fq_peers *peers, fq_service_number number, uint64_t position,
+                             size_t count_max, fq_arena *arena, fq_event_row **out_rows,
+                             size_t *out_count);
+fq_err __real_fq_order_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids,
+                                size_t count, fq_order_facts *out);
+fq_err __wrap_fq_order_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids,
+                                size_t count, fq_order_facts *out);
+fq_err __wrap_fq_user_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids,
+                               size_t count, fq_user_facts *out);
 
 // Events come at least once: sometimes those before come again, and rarely all that there are.
-fq_err __wrap_fq_peer_events(const fq_peers *peers, fq_service_number number, uint64_t position, size_t count_max,
-                             fq_arena *arena, fq_event_row **out_rows, size_t *out_count) {
+fq_err __wrap_fq_peer_events(const fq_peers *peers, fq_service_number number, uint64_t position,
+                             size_t count_max, fq_arena *arena, fq_event_row **out_rows,
+                             size_t *out_count) {
     sim_world *world = sim_now;
     if (!peers->peer[number].local || sim_fault(world, world->lose_one_in)) {
         return fq_refuse(FQ_UNAVAILABLE, NULL);
@@ -218,14 +232,16 @@ fq_err __wrap_fq_peer_events(const fq_peers *peers, fq_service_number number, ui
     return __real_fq_peer_events(peers, number, position, count_max, arena, out_rows, out_count);
 }
 
-fq_err __wrap_fq_order_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids, size_t count, fq_order_facts *out) {
+fq_err __wrap_fq_order_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids,
+                                size_t count, fq_order_facts *out) {
     if (!peers->peer[FQ_SERVICE_ORDER].local || sim_fault(sim_now, sim_now->lose_one_in)) {
         return fq_refuse(FQ_UNAVAILABLE, NULL);
     }
     return __real_fq_order_facts_of(peers, arena, ids, count, out);
 }
 
-fq_err __wrap_fq_user_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids, size_t count, fq_user_facts *out) {
+fq_err __wrap_fq_user_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids,
+                               size_t count, fq_user_facts *out) {
     (void)peers, (void)arena;
     if (sim_fault(sim_now, sim_now->lose_one_in)) {
         return fq_refuse(FQ_UNAVAILABLE, NULL);
@@ -234,8 +250,11 @@ fq_err __wrap_fq_user_facts_of(const fq_peers *peers, fq_arena *arena, const uin
         const sim_user *user = user_of(sim_now, ids[i]);
         out[i] = (fq_user_facts){.id.v = ids[i]};
         if (user) {
-            out[i] = (fq_user_facts){.id.v = ids[i], .exists = true, .status = (fq_user_status)user->status,
-                                     .roles = user->roles, .version = user->version};
+            out[i] = (fq_user_facts){.id.v = ids[i],
+                                     .exists = true,
+                                     .status = (fq_user_status)user->status,
+                                     .roles = user->roles,
+                                     .version = user->version};
         }
     }
     return FQ_OK;
@@ -243,14 +262,15 @@ fq_err __wrap_fq_user_facts_of(const fq_peers *peers, fq_arena *arena, const uin
 
 // --- the user service, as far as others see it: its events ---
 
-#define TOLD_COLUMNS(C, R)             \
-    C(R, fq_user_id, id, FQ_KEY)       \
-    C(R, uint8_t, status, FQ_CHANGES)  \
-    C(R, uint8_t, roles, FQ_CHANGES)   \
+#define TOLD_COLUMNS(C, R)            \
+    C(R, fq_user_id, id, FQ_KEY)      \
+    C(R, uint8_t, status, FQ_CHANGES) \
+    C(R, uint8_t, roles, FQ_CHANGES)  \
     C(R, uint64_t, version, FQ_CHANGES)
 FQ_ROW(told_row, TOLD_COLUMNS)
 static const fq_column told_columns[] = {FQ_COLUMNS(told_row, TOLD_COLUMNS)};
-static const fq_table told_table = {.name = "user", .key_count = 1, FQ_TABLE_OF(told_row, told_columns)};
+static const fq_table told_table = {
+    .name = "user", .key_count = 1, FQ_TABLE_OF(told_row, told_columns)};
 
 void sim_tell_user(sim_world *world, sim_user *user) {
     sim_database *db = world->users_db;
@@ -258,11 +278,19 @@ void sim_tell_user(sim_world *world, sim_user *user) {
     fq_buffer_init(&told, 64);
     user->version++;
     user->told_at = ++db->head.position[FQ_JOURNAL_EVENT];
-    const told_row row = {.row = {.table = &told_table}, .id.v = user->id, .status = user->status, .roles = user->roles,
+    const told_row row = {.row = {.table = &told_table},
+                          .id.v = user->id,
+                          .status = user->status,
+                          .roles = user->roles,
                           .version = user->version};
     fq_row_encode_told(&row.row, &told);
-    const fq_event_row event = {.row = {.table = &fq_event_table}, .position = user->told_at, .type = 1, .subject = user->id,
-                                .version = user->version, .at_ms = world->wall_ms, .told = fq_buffer_str(&told)};
+    const fq_event_row event = {.row = {.table = &fq_event_table},
+                                .position = user->told_at,
+                                .type = 1,
+                                .subject = user->id,
+                                .version = user->version,
+                                .at_ms = world->wall_ms,
+                                .told = fq_buffer_str(&told)};
     sim_database_put(db, &event.row);
     fq_buffer_free(&told);
     static const char *const names[] = {"", "active", "frozen", "closed"};

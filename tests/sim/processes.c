@@ -1,5 +1,6 @@
-// Processes: each runs one writer of one service with its fact stage, followers and timers, and can crash in the middle of
-// any of its steps. The functions at the end stand where the real ones would start threads or wait for them.
+// Processes: each runs one writer of one service with its fact stage, followers and timers, and can
+// crash in the middle of any of its steps. The functions at the end stand where the real ones would
+// start threads or wait for them.
 #include "sim/sim.h"
 
 #include <stdlib.h>
@@ -51,8 +52,8 @@ static void counted(void *context, fq_batch *batch) {
 static void wire(sim_process *process) {
     sim_world *world = process->world;
     process->is_order = process->slot < 2;
-    process->engine = sim_engine_make(process->is_order ? world->order_db : world->payment_db, process,
-                                      (uint32_t)(process->slot % 2));
+    process->engine = sim_engine_make(process->is_order ? world->order_db : world->payment_db,
+                                      process, (uint32_t)(process->slot % 2));
     process->staged_end = &process->staged;
     // The stage for facts and the pool of readers are told by what stands in their place.
     process->service = (fq_service){
@@ -235,7 +236,8 @@ static void tell_early(sim_process *process) {
         const fq_command *command = call->command;
         if (!command->outcome.code && command->subject != 0 && !call->told_early) {
             call->told_early = true;
-            sim_send(process->world, &(sim_message){true, call->intent->number, sim_answer_of(command)});
+            sim_send(process->world,
+                     &(sim_message){true, call->intent->number, sim_answer_of(command)});
         }
     }
 }
@@ -259,13 +261,14 @@ static fq_err fault_at(sim_world *world, sim_point point) {
 }
 
 fq_err sim_at(sim_process *process, sim_point point) {
-    static const char *const names[] = {"at begin", "at load",  "at save", "at the head",
+    static const char *const names[] = {"at begin",  "at load",  "at save", "at the head",
                                         "at settle", "at lease", "at read", "before it answers"};
     if (!process) {
         return FQ_OK;
     }
     sim_world *world = process->world;
-    if (point <= SIM_AT_SAVE && !process->engine->holds_head && world->depth < DEPTH_MAX && sim_fault(world, world->nest_one_in)) {
+    if (point <= SIM_AT_SAVE && !process->engine->holds_head && world->depth < DEPTH_MAX &&
+        sim_fault(world, world->nest_one_in)) {
         interleave(process);
     }
     if (point == SIM_AT_HEAD && world->mutant == SIM_MUTANT_early_reply) {
@@ -281,7 +284,8 @@ sim_commit_fate sim_commit_fate_of(sim_process *process, fq_err *out_err) {
     static const fq_code refusals[] = {FQ_STORE_CONFLICT, FQ_STORE_LOST, FQ_STORE_FULL};
     sim_world *world = process->world;
     if (process->running && sim_fault(world, world->crash_one_in)) {
-        static const sim_commit_fate crashes[] = {SIM_CRASHES_BEFORE, SIM_CRASHES_WITHIN, SIM_CRASHES_AFTER};
+        static const sim_commit_fate crashes[] = {SIM_CRASHES_BEFORE, SIM_CRASHES_WITHIN,
+                                                  SIM_CRASHES_AFTER};
         return crashes[sim_below(world, 3)];
     }
     if (!sim_fault(world, world->commit_one_in)) {

@@ -1,4 +1,5 @@
-// From what a client wants to a command, as decode does it, and from a command to what the client is told.
+// From what a client wants to a command, as decode does it, and from a command to what the client
+// is told.
 #include "sim/sim.h"
 
 #include "store/request.h"
@@ -9,10 +10,12 @@ static fq_str reference_of(fq_arena *arena, const sim_item *item) {
 
 // Says whose doing a row is, so that the checks find what a request has made.
 static fq_str metadata_of(fq_arena *arena, const sim_intent *intent, size_t index) {
-    return fq_arena_printf(arena, "{\"t\":\"%u.%zu\"%s}", intent->number, index, intent->poison ? ",\"poison\":\"\"" : "");
+    return fq_arena_printf(arena, "{\"t\":\"%u.%zu\"%s}", intent->number, index,
+                           intent->poison ? ",\"poison\":\"\"" : "");
 }
 
-static void fill_payment(sim_world *world, fq_arena *arena, const sim_intent *intent, size_t index, payment_pay *pay) {
+static void fill_payment(sim_world *world, fq_arena *arena, const sim_intent *intent, size_t index,
+                         payment_pay *pay) {
     const sim_item *item = &intent->items[index];
     pay->order_id.v = item->order;
     pay->payer_id.v = item->user;
@@ -26,7 +29,8 @@ static void fill_payment(sim_world *world, fq_arena *arena, const sim_intent *in
     pay->fee_bps = world->fee_bps;
 }
 
-static void fill_order(fq_arena *arena, const sim_intent *intent, size_t index, order_create *create) {
+static void fill_order(fq_arena *arena, const sim_intent *intent, size_t index,
+                       order_create *create) {
     const sim_item *item = &intent->items[index];
     create->payee_id.v = item->user;
     create->payer_id.v = item->other;
@@ -38,7 +42,8 @@ static void fill_order(fq_arena *arena, const sim_intent *intent, size_t index, 
     create->expires_in_ms = item->expires_in_ms;
 }
 
-static fq_command *make_bulk_of_payments(sim_world *world, fq_arena *arena, const sim_intent *intent, fq_command base) {
+static fq_command *make_bulk_of_payments(sim_world *world, fq_arena *arena,
+                                         const sim_intent *intent, fq_command base) {
     payment_bulk *bulk = FQ_NEW(arena, payment_bulk);
     base.kind = &payment_bulk_kind;
     base.units = (uint32_t)intent->count;
@@ -70,7 +75,8 @@ static fq_command *make_bulk_of_orders(fq_arena *arena, const sim_intent *intent
     return &bulk->base;
 }
 
-static fq_command *make_change(sim_world *world, fq_arena *arena, const sim_intent *intent, fq_command base) {
+static fq_command *make_change(sim_world *world, fq_arena *arena, const sim_intent *intent,
+                               fq_command base) {
     payment_change *change = FQ_NEW(arena, payment_change);
     change->base = base;
     change->base.kind = intent->kind == SIM_CAPTURE ? &payment_capture_kind : &payment_cancel_kind;
@@ -105,7 +111,8 @@ static fq_command *make_top_up(fq_arena *arena, const sim_intent *intent, fq_com
     return &topup->base;
 }
 
-static fq_command *make_one(sim_world *world, fq_arena *arena, const sim_intent *intent, fq_command base) {
+static fq_command *make_one(sim_world *world, fq_arena *arena, const sim_intent *intent,
+                            fq_command base) {
     switch (intent->kind) {
     case SIM_TOP_UP:
         return make_top_up(arena, intent, base);
@@ -146,10 +153,12 @@ static fq_command *make_one(sim_world *world, fq_arena *arena, const sim_intent 
 }
 
 // A body that differs whenever the intents differ; what the fields are called does not matter here.
-static const fq_json *body_of(fq_arena *arena, const fq_command_kind *kind, const sim_intent *intent) {
+static const fq_json *body_of(fq_arena *arena, const fq_command_kind *kind,
+                              const sim_intent *intent) {
     const fq_json *body = NULL;
     if (kind->field_names[0]) {
-        const fq_str text = fq_arena_printf(arena, "{\"%s\":\"%u\"}", kind->field_names[0], intent->number);
+        const fq_str text =
+            fq_arena_printf(arena, "{\"%s\":\"%u\"}", kind->field_names[0], intent->number);
         const fq_err err = fq_json_parse(arena, text, FQ_JSON_REQUEST, &body);
         FQ_ASSERT(!err.code);
     }
@@ -164,10 +173,12 @@ fq_command *sim_command_make(sim_world *world, sim_call *call) {
     }
     fq_command *command = make_one(world, &call->arena, intent, base);
     const fq_str key = fq_arena_printf(&call->arena, "key-%u", intent->key);
-    const fq_str target = fq_arena_printf(&call->arena, "/v1/%d/%llu", (int)intent->kind,
-                                          (unsigned long long)(intent->items[0].order ^ intent->items[0].payment));
-    command->request = fq_request_mark_of(&call->arena, command->kind, intent->by.root.v, key, FQ_STR("POST"), target,
-                                          body_of(&call->arena, command->kind, intent));
+    const fq_str target =
+        fq_arena_printf(&call->arena, "/v1/%d/%llu", (int)intent->kind,
+                        (unsigned long long)(intent->items[0].order ^ intent->items[0].payment));
+    command->request =
+        fq_request_mark_of(&call->arena, command->kind, intent->by.root.v, key, FQ_STR("POST"),
+                           target, body_of(&call->arena, command->kind, intent));
     intent->hash_high = command->request.hash_high;
     intent->hash_low = command->request.hash_low;
     return command;
@@ -197,13 +208,15 @@ static void tell_bulk(telling *at, const fq_command *command) {
     if (command->kind == &payment_bulk_kind) {
         const payment_bulk *bulk = (const payment_bulk *)command;
         for (size_t i = 0; i < bulk->count; i++) {
-            tell(at, bulk->items[i].outcome, &bulk->items[i].pay.shown.row, bulk->items[i].pay.shown.id.v);
+            tell(at, bulk->items[i].outcome, &bulk->items[i].pay.shown.row,
+                 bulk->items[i].pay.shown.id.v);
         }
         return;
     }
     const order_bulk *bulk = (const order_bulk *)command;
     for (size_t i = 0; i < bulk->count; i++) {
-        tell(at, bulk->items[i].outcome, &bulk->items[i].order.shown.row, bulk->items[i].order.shown.id.v);
+        tell(at, bulk->items[i].outcome, &bulk->items[i].order.shown.row,
+             bulk->items[i].order.shown.id.v);
     }
 }
 
@@ -222,11 +235,14 @@ static void tell_one(telling *at, const fq_command *command) {
     } else {
         row = &((const order_close *)command)->shown.row;
     }
-    tell(at, command->outcome, row, command->outcome.code ? 0 : (uint64_t)fq_column_integer(row, &row->table->columns[0]));
+    tell(at, command->outcome, row,
+         command->outcome.code ? 0 : (uint64_t)fq_column_integer(row, &row->table->columns[0]));
 }
 
 sim_answer sim_answer_of(const fq_command *command) {
-    telling at = {.answer = {.code = command->outcome.code, .replayed = command->replayed, .subject = command->subject}};
+    telling at = {.answer = {.code = command->outcome.code,
+                             .replayed = command->replayed,
+                             .subject = command->subject}};
     fq_buffer_init(&at.bytes, 1 << 16);
     const bool is_bulk = command->kind == &payment_bulk_kind || command->kind == &order_bulk_kind;
     if (is_bulk && !command->outcome.code) {

@@ -1,8 +1,10 @@
-// The simulator's nouns: one world of databases, processes, clients and users, all of it moved by one seed.
+// The simulator's nouns: one world of databases, processes, clients and users, all of it moved by
+// one seed.
 //
-// What runs in it is the services' own code, from the queue to the commit, following, timers and the fact stage. What is
-// simulated is around it: the store (store.c), clocks and processes (world.c), the ways between them (network.c), clients
-// (clients.c). Nothing here reads a real clock, starts a thread or opens a file.
+// What runs in it is the services' own code, from the queue to the commit, following, timers and
+// the fact stage. What is simulated is around it: the store (store.c), clocks and processes
+// (world.c), the ways between them (network.c), clients (clients.c). Nothing here reads a real
+// clock, starts a thread or opens a file.
 #pragma once
 
 #include "order/rows.h"
@@ -15,17 +17,18 @@
 typedef struct sim_process sim_process;
 typedef struct sim_world sim_world;
 
-// Bugs put in on purpose: name, what is wrong. Each must be found; mutants.c says how, store.c and network.c where.
-#define SIM_MUTANTS(X)                                                                 \
-    X(half_commit, "a crash within a commit leaves half of it")                        \
-    X(forgotten_sync, "a commit is answered before it is durable")                     \
-    X(forgotten_request, "what was done under an Idempotency-Key is not recorded")     \
-    X(unguarded, "an order's guard is not looked at before a payment")                 \
-    X(wrong_settle, "a commit whose outcome was unknown is found out wrongly")         \
-    X(skipped_event, "a follower leaves out an event")                                 \
-    X(forgotten_position, "a follower does not keep how far it came")                  \
-    X(stale_load, "a row changed by another writer in between is not noticed")         \
-    X(early_reply, "answers leave before the commit")                                  \
+// Bugs put in on purpose: name, what is wrong. Each must be found; mutants.c says how, store.c and
+// network.c where.
+#define SIM_MUTANTS(X)                                                             \
+    X(half_commit, "a crash within a commit leaves half of it")                    \
+    X(forgotten_sync, "a commit is answered before it is durable")                 \
+    X(forgotten_request, "what was done under an Idempotency-Key is not recorded") \
+    X(unguarded, "an order's guard is not looked at before a payment")             \
+    X(wrong_settle, "a commit whose outcome was unknown is found out wrongly")     \
+    X(skipped_event, "a follower leaves out an event")                             \
+    X(forgotten_position, "a follower does not keep how far it came")              \
+    X(stale_load, "a row changed by another writer in between is not noticed")     \
+    X(early_reply, "answers leave before the commit")                              \
     X(old_lease, "a writer whose lease was taken over commits")
 typedef enum {
     SIM_NO_MUTANT = 0,
@@ -36,11 +39,11 @@ typedef enum {
 
 enum {
     SIM_USERS = 6,
-    SIM_ITEMS_MAX = 4,     // of a bulk
+    SIM_ITEMS_MAX = 4,  // of a bulk
     SIM_INTENTS_MAX = 400,
     SIM_MESSAGES_MAX = 256,
     SIM_KNOWN_MAX = 400,
-    SIM_SLOTS = 4,         // places where a process may run: two writers of order, two of payment
+    SIM_SLOTS = 4,  // places where a process may run: two writers of order, two of payment
 };
 
 // --- clients ---
@@ -60,9 +63,11 @@ typedef enum {
 
 // What one command, or one item of a bulk, asks for.
 typedef struct {
-    uint64_t order, payment, user, other;  // user: payer, payee of an order, owner of a wallet; other: an order's payer
+    // user: payer, payee of an order, owner of a wallet; other: an order's payer
+    uint64_t order, payment, user, other;
     int64_t amount_minor, expires_in_ms;
-    uint8_t currency, reference;  // which of the seed's currencies and references; reference 0: none
+    // which of the seed's currencies and references; reference 0: none
+    uint8_t currency, reference;
     bool manual;
 } sim_item;
 
@@ -77,12 +82,13 @@ typedef struct {
     uint64_t subject;
 } sim_answer;
 
-// Something that a client wants: asked for under one Idempotency-Key until it is answered, however often that takes.
+// Something that a client wants: asked for under one Idempotency-Key until it is answered, however
+// often that takes.
 typedef struct {
     uint32_t number;
     sim_kind kind;
     fq_caller by;
-    uint32_t key;  // of idempotency; two intents may share one
+    uint32_t key;                  // of idempotency; two intents may share one
     uint64_t hash_high, hash_low;  // of it, once asked
     sim_item items[SIM_ITEMS_MAX];
     size_t count;
@@ -192,7 +198,8 @@ struct sim_world {
     uint64_t commits, crashes, conflicts, unknowns, replays, takeovers, answers;
 };
 
-extern sim_world *sim_now;  // for the functions that take the place of the machine's, which know no context
+// for the functions that take the place of the machine's, which know no context
+extern sim_world *sim_now;
 
 // --- world.c ---
 
@@ -211,7 +218,8 @@ static inline uint64_t sim_below(sim_world *world, uint64_t count) {
 static inline bool sim_fault(sim_world *world, unsigned one_in) {
     return world->faults && one_in > 0 && sim_chance(world, one_in);
 }
-_Noreturn void sim_fail(sim_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+_Noreturn void sim_fail(sim_world *world, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void sim_trace(sim_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // --- processes.c ---
@@ -250,7 +258,8 @@ void sim_deliver(sim_world *world);
 void sim_answer_calls(sim_process *process, fq_command *list);
 void sim_call_free(sim_call *call);
 void sim_tell_user(sim_world *world, sim_user *user);
-// One step of closing him, where that was asked for: payment is asked first, and may be asked again.
+// One step of closing him, where that was asked for: payment is asked first, and may be asked
+// again.
 void sim_close_user(sim_world *world, sim_user *user);
 
 // --- clients.c ---

@@ -1,5 +1,5 @@
-// The simulated store: tables as sorted rows, transactions that notice each other, and faults where the contract of
-// store/engine.h allows them. Knows no service.
+// The simulated store: tables as sorted rows, transactions that notice each other, and faults where
+// the contract of store/engine.h allows them. Knows no service.
 #include "sim/sim.h"
 
 #include <stdlib.h>
@@ -70,7 +70,8 @@ sim_table *sim_table_of(sim_database *db, const fq_table *table) {
 static fq_row *put(const sim_cell *cell, fq_row *row) {
     sim_table *table = cell->table;
     const size_t at = place_of(table, cell->key);
-    fq_row *before = at < table->count && compare(table->rows[at], cell->key) == 0 ? table->rows[at] : NULL;
+    fq_row *before =
+        at < table->count && compare(table->rows[at], cell->key) == 0 ? table->rows[at] : NULL;
     if (before && row) {
         table->rows[at] = row;
     } else if (before) {
@@ -224,7 +225,8 @@ static fq_err load(fq_engine *base, fq_batch *batch, const fq_row_group *groups,
             add(&engine->seen, cell);
         }
     }
-    // Rows of several calls belong together: an engine locks what it has loaded, here it is found out.
+    // Rows of several calls belong together: an engine locks what it has loaded, here it is found
+    // out.
     return note_overtaken(engine);
 }
 
@@ -243,9 +245,10 @@ static bool is_poison(const fq_row *row) {
 }
 
 static bool is_dropped(const sim_engine *engine, const fq_save *save) {
-    return (mutant_of(engine) == SIM_MUTANT_forgotten_request && save->group.table == &fq_request_table) ||
-           (mutant_of(engine) == SIM_MUTANT_forgotten_position && save->group.table == &fq_followed_table &&
-            save->kind == FQ_SAVE_UPDATE);
+    return (mutant_of(engine) == SIM_MUTANT_forgotten_request &&
+            save->group.table == &fq_request_table) ||
+           (mutant_of(engine) == SIM_MUTANT_forgotten_position &&
+            save->group.table == &fq_followed_table && save->kind == FQ_SAVE_UPDATE);
 }
 
 static fq_err save(fq_engine *base, const fq_save *saves, size_t count) {
@@ -276,7 +279,8 @@ static fq_err head_lock(fq_engine *base, fq_head *out) {
     FQ_ASSERT(engine->begun);
     FQ_TRY(engine->late);
     FQ_TRY(sim_at(engine->process, SIM_AT_HEAD));
-    if (engine->epoch != engine->db->epochs[engine->writer] && mutant_of(engine) != SIM_MUTANT_old_lease) {
+    if (engine->epoch != engine->db->epochs[engine->writer] &&
+        mutant_of(engine) != SIM_MUTANT_old_lease) {
         return fq_refuse(FQ_STATE_CONFLICT, NULL);
     }
     FQ_TRY(note_overtaken(engine));
@@ -305,8 +309,8 @@ static void write_all(sim_engine *engine, const fq_head *head, uint64_t batch_id
         return;
     }
     if (head->batch_number != db->head.batch_number + 1) {
-        sim_fail(engine->process->world, "batch %llu follows %llu", (unsigned long long)head->batch_number,
-                 (unsigned long long)db->head.batch_number);
+        sim_fail(engine->process->world, "batch %llu follows %llu",
+                 (unsigned long long)head->batch_number, (unsigned long long)db->head.batch_number);
     }
     const uint64_t epoch = db->head.epoch;
     db->head = *head;
@@ -318,7 +322,8 @@ static void write_all(sim_engine *engine, const fq_head *head, uint64_t batch_id
 static void crash_within(sim_engine *engine, const fq_head *head, uint64_t batch_id) {
     const bool half = mutant_of(engine) == SIM_MUTANT_half_commit;
     if (engine->writes.count > 1) {
-        write_all(engine, head, batch_id, 1 + sim_below(engine->process->world, engine->writes.count - 1));
+        write_all(engine, head, batch_id,
+                  1 + sim_below(engine->process->world, engine->writes.count - 1));
     }
     if (half) {
         engine->db->undo_head = engine->db->head;
@@ -387,7 +392,8 @@ static fq_err lease(fq_engine *base, uint32_t *out_writer, fq_head *out) {
     FQ_TRY(sim_at(engine->process, SIM_AT_LEASE));
     sim_database *db = engine->db;
     // Whose lease was taken over gets another number.
-    while (engine->epoch > 0 && db->holders[engine->writer] && db->holders[engine->writer] != engine) {
+    while (engine->epoch > 0 && db->holders[engine->writer] &&
+           db->holders[engine->writer] != engine) {
         engine->writer = (engine->writer + 1) % SIM_WRITERS_MAX;
     }
     engine->epoch = ++db->head.epoch;
@@ -426,7 +432,8 @@ static void reader_end(fq_reader *reader) {
     (void)reader;
 }
 
-static fq_err reader_load(fq_reader *reader, fq_arena *arena, const fq_row_group *groups, size_t count) {
+static fq_err reader_load(fq_reader *reader, fq_arena *arena, const fq_row_group *groups,
+                          size_t count) {
     for (size_t g = 0; g < count; g++) {
         const sim_table *table = sim_table_of(reader->engine->db, groups[g].table);
         for (size_t i = 0; i < groups[g].count; i++) {
@@ -444,7 +451,8 @@ static fq_err reader_load(fq_reader *reader, fq_arena *arena, const fq_row_group
 static bool is_in(const fq_scan *scan, const fq_row *row) {
     const uint64_t first = (uint64_t)fq_column_integer(row, &row->table->columns[0]);
     const bool of_index =
-        !scan->index || (uint64_t)fq_column_integer(row, fq_table_column(row->table, scan->index->column)) == scan->value;
+        !scan->index || (uint64_t)fq_column_integer(
+                            row, fq_table_column(row->table, scan->index->column)) == scan->value;
     return of_index && first > scan->above && (scan->below == 0 || first < scan->below);
 }
 
@@ -487,7 +495,8 @@ static const fq_engine_ops ops = {
 sim_engine *sim_engine_make(sim_database *db, struct sim_process *process, uint32_t writer) {
     sim_engine *engine = calloc(1, sizeof(*engine));
     FQ_ASSERT(engine != NULL && writer < SIM_WRITERS_MAX);
-    *engine = (sim_engine){.base = {&ops, db->schema}, .db = db, .process = process, .writer = writer};
+    *engine =
+        (sim_engine){.base = {&ops, db->schema}, .db = db, .process = process, .writer = writer};
     return engine;
 }
 

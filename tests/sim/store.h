@@ -1,5 +1,6 @@
-// A store in memory that keeps to the contract of store/engine.h, and fails in all the ways that contract allows. Rows are
-// never changed once they are stored: a change stores another, so that whoever saw the old one is told apart.
+// A store in memory that keeps to the contract of store/engine.h, and fails in all the ways that
+// contract allows. Rows are never changed once they are stored: a change stores another, so that
+// whoever saw the old one is told apart.
 #pragma once
 
 #include "store/engine.h"
@@ -54,7 +55,7 @@ typedef struct sim_engine {
     uint32_t writer;
     uint64_t epoch;
     bool begun, holds_head;  // others wait for the head
-    fq_err late;  // an error that a later call of the transaction tells
+    fq_err late;             // an error that a later call of the transaction tells
     sim_cells seen, writes;
 } sim_engine;
 
@@ -66,18 +67,29 @@ sim_table *sim_table_of(sim_database *db, const fq_table *table);
 // The row under the key, or NULL.
 fq_row *sim_table_find(const sim_table *table, const int64_t key[FQ_TABLE_KEYS_MAX]);
 static inline fq_row *sim_find(sim_database *db, const fq_table *table, uint64_t key) {
-    return sim_table_find(sim_table_of(db, table), (const int64_t[FQ_TABLE_KEYS_MAX]){(int64_t)key});
+    return sim_table_find(sim_table_of(db, table),
+                          (const int64_t[FQ_TABLE_KEYS_MAX]){(int64_t)key});
 }
 // Puts a row there at once, for services that are only simulated.
 void sim_database_put(sim_database *db, const fq_row *row);
 
-// `process` may be NULL (nothing then fails). `writer` is the number of its first lease, whoever has it: another one's is
-// taken to have run out.
+// `process` may be NULL (nothing then fails). `writer` is the number of its first lease, whoever
+// has it: another one's is taken to have run out.
 sim_engine *sim_engine_make(sim_database *db, struct sim_process *process, uint32_t writer);
 void sim_engine_free(sim_engine *engine);
 
-// Where the world may step in: told by world.c whether the call fails, and how. It may not return (a crash).
-typedef enum { SIM_AT_BEGIN, SIM_AT_LOAD, SIM_AT_SAVE, SIM_AT_HEAD, SIM_AT_SETTLE, SIM_AT_LEASE, SIM_AT_READ, SIM_AT_REPLY } sim_point;
+// Where the world may step in: told by world.c whether the call fails, and how. It may not return
+// (a crash).
+typedef enum {
+    SIM_AT_BEGIN,
+    SIM_AT_LOAD,
+    SIM_AT_SAVE,
+    SIM_AT_HEAD,
+    SIM_AT_SETTLE,
+    SIM_AT_LEASE,
+    SIM_AT_READ,
+    SIM_AT_REPLY
+} sim_point;
 fq_err sim_at(struct sim_process *process, sim_point point);
 
 typedef enum {

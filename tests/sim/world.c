@@ -1,4 +1,5 @@
-// The world: what a seed is about, who has the next turn, and time. All chance in it comes from the seed.
+// The world: what a seed is about, who has the next turn, and time. All chance in it comes from the
+// seed.
 #include "sim/sim.h"
 
 #include "base/clock.h"
@@ -25,7 +26,8 @@ static void make_users(sim_world *world) {
                                              FQ_ROLE_PAYER | FQ_ROLE_MERCHANT,
                                              FQ_ROLE_PAYER};
     world->users_engine = sim_engine_make(world->users_db, NULL, 0);
-    world->users_service = (fq_service){.engine = &world->users_engine->base, .readers = (fq_reader_pool *)world->users_engine};
+    world->users_service = (fq_service){.engine = &world->users_engine->base,
+                                        .readers = (fq_reader_pool *)world->users_engine};
     for (size_t i = 0; i < SIM_USERS; i++) {
         world->users[i] = (sim_user){.id = 100 + i, .status = FQ_USER_IS_ACTIVE, .roles = roles[i]};
         sim_tell_user(world, &world->users[i]);
@@ -34,7 +36,8 @@ static void make_users(sim_world *world) {
 
 // --- beginning and end ---
 
-// How often things go wrong differs from seed to seed: rare faults meet long histories, frequent ones each other.
+// How often things go wrong differs from seed to seed: rare faults meet long histories, frequent
+// ones each other.
 static void choose(sim_world *world) {
     static const unsigned rates[] = {0, 30, 60, 150, 400};
     enum { RATES = sizeof(rates) / sizeof(rates[0]) };
@@ -124,7 +127,8 @@ static void restart(sim_world *world, bool at_once) {
 }
 
 static void move_clock(sim_world *world) {
-    static const int64_t jumps[] = {1000, 60000, HOUR_MS, -HOUR_MS, -1000, -300, 60000, 2 * (int64_t)DAY_MS};
+    static const int64_t jumps[] = {1000,  60000, HOUR_MS, -HOUR_MS,
+                                    -1000, -300,  60000,   2 * (int64_t)DAY_MS};
     const int64_t by_ms = jumps[sim_below(world, sizeof(jumps) / sizeof(jumps[0]))];
     world->wall_ms += by_ms;
     sim_trace(world, "the clock moves by %lld ms", (long long)by_ms);
@@ -140,7 +144,8 @@ static void change_user(sim_world *world) {
         sim_close_user(world, user);
         return;
     }
-    user->status = user->status == FQ_USER_IS_ACTIVE && sim_chance(world, 4) ? FQ_USER_IS_FROZEN : FQ_USER_IS_ACTIVE;
+    user->status = user->status == FQ_USER_IS_ACTIVE && sim_chance(world, 4) ? FQ_USER_IS_FROZEN
+                                                                             : FQ_USER_IS_ACTIVE;
     sim_tell_user(world, user);
 }
 

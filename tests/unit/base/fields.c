@@ -1,4 +1,5 @@
-// Decoding by tables: every kind of field, the order of faults, queries, and the order body of the hazard vectors.
+// Decoding by tables: every kind of field, the order of faults, queries, and the order body of the
+// hazard vectors.
 #include "base/fields.h"
 
 #include <jansson.h>
@@ -107,7 +108,8 @@ static void test_a_whole_order(void **state) {
     assert_int_equal(out.created_from, 1000);
 }
 
-// Body, then what it is refused for; each row names the fault that comes first in the contract's order.
+// Body, then what it is refused for; each row names the fault that comes first in the contract's
+// order.
 static const struct {
     const char *body;
     fq_code code;

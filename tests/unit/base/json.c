@@ -1,4 +1,5 @@
-// The reader against the hazard vectors and against jansson, and the canonical form against RFC 8785's vectors.
+// The reader against the hazard vectors and against jansson, and the canonical form against RFC
+// 8785's vectors.
 #include "base/json.h"
 
 #include "support.h"

@@ -92,7 +92,8 @@ static void test_text(void **state) {
     free(text);
 }
 
-// The rules of `promtool check metrics`: help before type before samples, _total for counters and for them alone.
+// The rules of `promtool check metrics`: help before type before samples, _total for counters and
+// for them alone.
 static void test_names_obey_the_rules(void **state) {
     (void)state;
     char *text = text_of_all(), *rest = text;

@@ -58,7 +58,8 @@ static void test_all_codes(void **state) {
     }
 }
 
-// Addition agrees with 128 bits: right where it fits, refused and untouched where not; subtraction undoes it.
+// Addition agrees with 128 bits: right where it fits, refused and untouched where not; subtraction
+// undoes it.
 static void test_sums(void **state) {
     (void)state;
     test_random random = test_random_start("money");
