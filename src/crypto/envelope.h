@@ -2,7 +2,8 @@
 // nothing on disk: the wrapped keys are rows of their owner.
 //
 //   envelope     version 0x01 | data key id (4) | nonce (12) | ciphertext | tag (16)
-//   wrapped key  version 0x01 | kind (1) | id (4) | key bytes (1) | nonce (12) | ciphertext | tag (16)
+//   wrapped key  version 0x01 | kind (1) | id (4) | key bytes (1) | nonce (12) | ciphertext
+//                | tag (16)
 //
 // Ids are big-endian. The header before the nonce is authenticated with the caller's own additional
 // data. One key a purpose: what encrypts is HKDF-SHA256(data key, the purpose's label), what wraps

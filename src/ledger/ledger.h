@@ -1,10 +1,13 @@
 // The ledger: accounts, and transfers between them with two legs. Pure: works on the rows of a
 // batch, does no I/O.
 //
-//   1. Debits equal credits: a transfer takes from one account what it gives to another, in one currency.
-//   2. A wallet (available, pending, held) never goes below zero. A system account may: it mirrors the outside.
+//   1. Debits equal credits: a transfer takes from one account what it gives to another, in one
+//      currency.
+//   2. A wallet (available, pending, held) never goes below zero. A system account may: it mirrors
+//      the outside.
 //   3. Transfers are never changed or deleted; a mistake is mended by another transfer.
-//   4. A transfer knows both balances after it, so a balance at any past moment is read from the entries.
+//   4. A transfer knows both balances after it, so a balance at any past moment is read from the
+//      entries.
 #pragma once
 
 #include "base/id.h"

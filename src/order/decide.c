@@ -1,7 +1,8 @@
 // The rules of orders. Pure: no I/O, clock, randomness. Each function refuses first, in the
 // contract's order.
 //
-//     pending --payment succeeded--> paid --refunded in part--> partially_refunded --refunded--> refunded
+//     pending --payment succeeded--> paid --refunded in part--> partially_refunded
+//     paid, partially_refunded --refunded--> refunded
 //     pending --cancel--> cancelled          pending --lapse--> expired
 //
 // Whether an order may still be paid is payment's to decide (its guard); the status here follows.

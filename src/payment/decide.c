@@ -5,7 +5,8 @@
 //               (new) --pay, manual--> authorized --capture--> succeeded
 //                                          \--cancel, lapse--> cancelled
 //     guard:    open --pay--> paid         open --pay, manual--> held --capture--> paid
-//               open --close--> cancelled | expired          held --cancel, lapse--> open (or what was wished)
+//               open --close--> cancelled | expired
+//               held --cancel, lapse--> open (or what was wished)
 #include "payment/rows.h"
 #include "service/worker.h"
 

@@ -2,14 +2,15 @@
 // statements of both engines, the event's record of a change and the audit chain's bytes all come
 // from that list.
 //
-//     #define VOUCHER_COLUMNS(C, R)                // row, type, name, role; the key's columns first
+//     #define VOUCHER_COLUMNS(C, R)        // row, type, name, role; the key's columns first
 //         C(R, fq_voucher_id, id, FQ_KEY)
 //         C(R, fq_currency, currency, FQ_FIXED)
 //         C(R, voucher_status, status, FQ_CHANGES)
 //     FQ_ROW(voucher_row, VOUCHER_COLUMNS)
 //     ... and in one .c file:
 //     static const fq_column columns[] = {FQ_COLUMNS(voucher_row, VOUCHER_COLUMNS)};
-//     const fq_table voucher_table = {.name = "voucher", .key_count = 1, FQ_TABLE_OF(voucher_row, columns)};
+//     const fq_table voucher_table = {
+//         .name = "voucher", .key_count = 1, FQ_TABLE_OF(voucher_row, columns)};
 //
 // A column is an integer (any C integer, enum or id of 1, 2, 4 or 8 bytes, unsigned when shorter
 // than 8) or bytes (fq_str). There are no NULLs: 0 and the empty string mean "none".

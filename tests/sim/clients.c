@@ -210,12 +210,8 @@ static bool is_final(fq_code code) {
 void sim_client_receive(sim_world *world, const sim_message *message) {
     sim_intent *intent = &world->intents[message->intent];
     const sim_answer *answer = &message->answer;
-    bool made = false;
-    for (size_t i = 0; i < answer->count; i++) {
-        made |= !answer->code && !answer->codes[i];
-    }
     intent->answered |= is_final(answer->code);
-    if (!made) {
+    if (answer->code) {
         return;
     }
     if (!intent->succeeded) {

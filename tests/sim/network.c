@@ -60,6 +60,9 @@ static void accept_call(sim_process *process, sim_call *call) {
         sim_process_route(process);
         fq_call edge = {.arena = &call->arena, .service = &process->service, .caller = command->by};
         command->outcome = order_before_cancel(&edge, command);
+        if (!process->alive) {
+            return;  // its timers have crashed it meanwhile
+        }
         if (command->outcome.code) {
             sim_answer_calls(process, command);
             return;
@@ -109,13 +112,17 @@ static bool was_frozen(const sim_call *call, uint64_t id) {
     return user && user->status != FQ_USER_IS_ACTIVE && user->told_at <= call->followed_before;
 }
 
+static bool moves_money(sim_kind kind) {
+    return kind == SIM_TOP_UP || kind == SIM_PAY || kind == SIM_PAY_BULK || kind == SIM_CAPTURE;
+}
+
 static void check_frozen(const sim_call *call, const sim_answer *answer) {
     const sim_intent *intent = call->intent;
-    for (size_t i = 0; i < answer->count; i++) {
+    const bool may_move = !moves_money(intent->kind) || answer->replayed;
+    for (size_t i = 0; !may_move && i < answer->count; i++) {
         const sim_item *item = &intent->items[i];
-        const bool moves =
-            intent->kind == SIM_PAY || intent->kind == SIM_PAY_BULK || intent->kind == SIM_TOP_UP;
-        if (moves && !answer->codes[i] && !answer->replayed && was_frozen(call, item->user)) {
+        const bool is_payees = intent->kind == SIM_CAPTURE && was_frozen(call, item->other);
+        if (!answer->codes[i] && (is_payees || was_frozen(call, item->user))) {
             sim_fail(call->process->world,
                      "request %u moved money of a user known to be frozen or closed",
                      intent->number);
@@ -129,15 +136,6 @@ static bool is_same(const sim_answer *a, const sim_answer *b) {
 
 static bool may_come_any_time(fq_code code) {
     return code == FQ_UNAVAILABLE || code >= FQ_FACT_MISSING;
-}
-
-static bool changed_something(const sim_answer *answer) {
-    for (size_t i = 0; i < answer->count; i++) {
-        if (!answer->code && !answer->codes[i]) {
-            return true;
-        }
-    }
-    return false;
 }
 
 // What the service says about one intent must agree over all its answers, whether they arrive or
@@ -155,7 +153,7 @@ static void compare_answers(const sim_call *call, const sim_answer *answer) {
     if (!call->command->request.asked) {
         return;
     }
-    if (!changed_something(answer)) {
+    if (answer->code) {
         if (call->successes_before > 0 && !may_come_any_time(answer->code)) {
             sim_fail(world, "request %u was done, and is refused when asked again: %s",
                      intent->number, fq_error_row_of(answer->code)->name);

@@ -50,6 +50,9 @@ STORE_WITHOUT_IO = (
 
 COLUMNS_MAX, FUNCTION_LINES_MAX, FILE_LINES_MAX = 100, 70, 600
 
+# Files that may be longer, with the reason: cases that share one running server.
+LONG_FILES = {"tests/unit/store/engine_postgres.c": 1100}
+
 # What each service shows to the others.
 PUBLIC_HEADERS = ("user/user.h", "user/party.h", "order/order.h", "payment/payment.h", "payment/told.h")
 
@@ -64,7 +67,7 @@ BANNED = (
 )
 # Where such a call is right elsewhere, with the reason. A row that no longer applies is a finding.
 ALLOWED_CALLS = {
-    ("src/payment/payment.c", "heap"): "the service itself, made once at start",
+    ("src/user/user.c", "heap"): "the service's own state, made once at start",
     ("src/store/behind_thread.c", "clock"): "the deadline of pthread_cond_timedwait",
 }
 
@@ -192,7 +195,7 @@ def rule_lines_fit(house):
 def rule_functions_and_files_are_short(house):
     """functions run to 70 lines, files to 600"""
     for source in house.sources:
-        if len(source.lines) > FILE_LINES_MAX:
+        if len(source.lines) > LONG_FILES.get(source.path, FILE_LINES_MAX):
             yield Finding(
                 source.path,
                 FILE_LINES_MAX,
