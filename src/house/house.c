@@ -265,16 +265,6 @@ static fq_server_limits limits_of(const fq_settings *settings) {
     };
 }
 
-static fq_server_limits limits_of(const fq_settings *settings) {
-    return (fq_server_limits){
-        .head_timeout_ms = settings->server_head_timeout,
-        .body_timeout_ms = settings->server_body_timeout,
-        .body_bytes_per_s = settings->server_body_rate_min,
-        .idle_timeout_ms = settings->server_idle_timeout,
-        .request_timeout_ms = settings->server_request_timeout,
-    };
-}
-
 static fq_err start_server(fq_house *house) {
     const fq_settings *settings = house->settings;
     const fq_tls_files tls = {settings->tls_certificate_file, settings->tls_private_key_file,
@@ -356,6 +346,10 @@ const char *fq_house_url(const fq_house *house) {
 
 fq_service *fq_house_service(fq_house *house, fq_service_number number) {
     return house->peers.peer[number].local;
+}
+
+unsigned fq_house_threads(const fq_house *house) {
+    return house->threads;
 }
 
 void fq_house_reload(fq_house *house) {
