@@ -191,7 +191,8 @@ static void take_over(void *live, const void *fresh, fq_setting_type type) {
     case FQ_TYPE_BOOL:
         break;
     }
-    FQ_ASSERT(!"a setting of this type cannot be replaced while it is read");
+    fq_assert_failed("a setting of this type cannot be replaced while it is read", __FILE__,
+                     __LINE__);
 }
 
 void fq_config_take_over(fq_config *live, const fq_config *fresh,

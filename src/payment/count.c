@@ -2,7 +2,7 @@
 // API call, a bulk, a timer or a follower did it. No rules.
 #include "base/log.h"
 #include "base/metrics.h"
-#include "ledger/sums.h"
+#include "payment/sums.h"
 #include "payment/rows.h"
 #include "store/journal.h"
 

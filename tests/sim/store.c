@@ -1,5 +1,5 @@
-// The simulated store: tables as sorted rows, transactions that notice each other, and faults where
-// the contract of store/engine.h allows them. Knows no service.
+// The simulated store: transactions that notice each other, and faults where the contract of
+// store/engine.h allows them. Knows no service.
 #include "sim/sim.h"
 
 #include <stdlib.h>
@@ -7,153 +7,6 @@
 struct fq_reader {
     sim_engine *engine;
 };
-
-enum { ROWS_BYTES_MAX = 64 << 20 };
-
-static void *grown(void *at, size_t count, size_t *capacity, size_t bytes) {
-    if (count < *capacity) {
-        return at;
-    }
-    *capacity = *capacity ? *capacity * 2 : 64;
-    void *larger = realloc(at, *capacity * bytes);
-    FQ_ASSERT(larger != NULL);
-    return larger;
-}
-
-// --- tables ---
-
-static void key_of(const fq_row *row, int64_t out[FQ_TABLE_KEYS_MAX]) {
-    for (size_t i = 0; i < FQ_TABLE_KEYS_MAX; i++) {
-        out[i] = i < row->table->key_count ? fq_column_integer(row, &row->table->columns[i]) : 0;
-    }
-}
-
-static int compare(const fq_row *row, const int64_t key[FQ_TABLE_KEYS_MAX]) {
-    for (size_t i = 0; i < row->table->key_count; i++) {
-        const int64_t value = fq_column_integer(row, &row->table->columns[i]);
-        if (value != key[i]) {
-            return value < key[i] ? -1 : 1;
-        }
-    }
-    return 0;
-}
-
-// Where the key is or belongs.
-static size_t place_of(const sim_table *table, const int64_t key[FQ_TABLE_KEYS_MAX]) {
-    size_t low = 0, high = table->count;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (compare(table->rows[middle], key) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-fq_row *sim_table_find(const sim_table *table, const int64_t key[FQ_TABLE_KEYS_MAX]) {
-    const size_t at = place_of(table, key);
-    return at < table->count && compare(table->rows[at], key) == 0 ? table->rows[at] : NULL;
-}
-
-sim_table *sim_table_of(sim_database *db, const fq_table *table) {
-    for (size_t i = 0; i < db->schema->table_count; i++) {
-        if (db->tables[i].table == table) {
-            return &db->tables[i];
-        }
-    }
-    fq_assert_failed(table->name, __FILE__, __LINE__);
-}
-
-// Puts `row` (NULL: nothing) where the cell says; returns what was there.
-static fq_row *put(const sim_cell *cell, fq_row *row) {
-    sim_table *table = cell->table;
-    const size_t at = place_of(table, cell->key);
-    fq_row *before =
-        at < table->count && compare(table->rows[at], cell->key) == 0 ? table->rows[at] : NULL;
-    if (before && row) {
-        table->rows[at] = row;
-    } else if (before) {
-        table->count--;
-        memmove(&table->rows[at], &table->rows[at + 1], (table->count - at) * sizeof(fq_row *));
-    } else if (row) {
-        table->rows = grown(table->rows, table->count, &table->capacity, sizeof(fq_row *));
-        memmove(&table->rows[at + 1], &table->rows[at], (table->count - at) * sizeof(fq_row *));
-        table->rows[at] = row;
-        table->count++;
-    }
-    return before;
-}
-
-static void add(sim_cells *cells, sim_cell cell) {
-    cells->at = grown(cells->at, cells->count, &cells->capacity, sizeof(sim_cell));
-    cells->at[cells->count++] = cell;
-}
-
-// --- databases ---
-
-sim_database *sim_database_make(const fq_schema *schema) {
-    sim_database *db = calloc(1, sizeof(*db));
-    FQ_ASSERT(db != NULL && schema->table_count <= SIM_TABLES_MAX);
-    db->schema = schema;
-    fq_arena_init(&db->arena, ROWS_BYTES_MAX);
-    for (size_t i = 0; i < schema->table_count; i++) {
-        db->tables[i].table = schema->tables[i];
-    }
-    return db;
-}
-
-void sim_database_free(sim_database *db) {
-    for (size_t i = 0; i < db->schema->table_count; i++) {
-        free(db->tables[i].rows);
-    }
-    fq_arena_free(&db->arena);
-    free(db->undo.at);
-    free(db->claims);
-    free(db);
-}
-
-static void sync_image(sim_database *db) {
-    db->undo.count = 0;
-    db->undo_head = db->head;
-}
-
-void sim_database_recover(sim_database *db) {
-    while (db->undo.count > 0) {
-        const sim_cell *cell = &db->undo.at[--db->undo.count];
-        put(cell, cell->row);
-    }
-    db->head = db->undo_head;
-}
-
-static void apply(sim_database *db, const sim_cell *write) {
-    sim_cell before = *write;
-    before.row = put(write, write->row);
-    add(&db->undo, before);
-}
-
-void sim_database_put(sim_database *db, const fq_row *row) {
-    sim_cell cell = {.table = sim_table_of(db, row->table), .row = fq_row_copy(row, &db->arena)};
-    key_of(row, cell.key);
-    apply(db, &cell);
-    db->commits++;
-    sync_image(db);
-}
-
-static sim_claim *claim_of(sim_database *db, uint64_t batch_id) {
-    for (size_t i = 0; i < db->claim_count; i++) {
-        if (db->claims[i].batch_id == batch_id) {
-            return &db->claims[i];
-        }
-    }
-    return NULL;
-}
-
-static void claim(sim_database *db, uint64_t batch_id, bool committed) {
-    db->claims = grown(db->claims, db->claim_count, &db->claim_capacity, sizeof(sim_claim));
-    db->claims[db->claim_count++] = (sim_claim){batch_id, committed};
-}
 
 // --- the writer's side ---
 
@@ -217,12 +70,12 @@ static fq_err load(fq_engine *base, fq_batch *batch, const fq_row_group *groups,
         sim_table *table = sim_table_of(engine->db, groups[g].table);
         for (size_t i = 0; i < groups[g].count; i++) {
             sim_cell cell = {.table = table};
-            key_of(groups[g].rows[i], cell.key);
+            sim_key_of(groups[g].rows[i], cell.key);
             cell.row = sim_table_find(table, cell.key);
             if (cell.row) {
                 fill(groups[g].rows[i], cell.row, fq_batch_arena(batch));
             }
-            add(&engine->seen, cell);
+            sim_cells_add(&engine->seen, cell);
         }
     }
     // Rows of several calls belong together: an engine locks what it has loaded, here it is found
@@ -260,14 +113,14 @@ static fq_err save(fq_engine *base, const fq_save *saves, size_t count) {
         for (size_t i = 0; i < saves[s].group.count && !is_dropped(engine, &saves[s]); i++) {
             const fq_row *row = saves[s].group.rows[i];
             sim_cell cell = {.table = sim_table_of(engine->db, row->table), .kind = saves[s].kind};
-            key_of(row, cell.key);
+            sim_key_of(row, cell.key);
             if (saves[s].kind != FQ_SAVE_DELETE) {
                 cell.row = fq_row_copy(row, &engine->db->arena);
             }
             if (!engine->late.code && is_poison(row)) {
                 engine->late = fq_refuse(FQ_INTERNAL, NULL);
             }
-            add(&engine->writes, cell);
+            sim_cells_add(&engine->writes, cell);
         }
     }
     // An error is told now, or by a later call of the transaction.
@@ -303,7 +156,7 @@ static void write_all(sim_engine *engine, const fq_head *head, uint64_t batch_id
     sim_database *db = engine->db;
     for (size_t i = 0; i < count; i++) {
         expect_fit(engine, &engine->writes.at[i]);
-        apply(db, &engine->writes.at[i]);
+        sim_database_write(db, &engine->writes.at[i]);
     }
     if (count < engine->writes.count) {
         return;
@@ -315,7 +168,7 @@ static void write_all(sim_engine *engine, const fq_head *head, uint64_t batch_id
     const uint64_t epoch = db->head.epoch;
     db->head = *head;
     db->head.epoch = epoch;
-    claim(db, batch_id, true);
+    sim_claim_add(db, batch_id, true);
     db->commits++;
 }
 
@@ -359,7 +212,7 @@ static fq_err commit(fq_engine *base, const fq_head *head, uint64_t batch_id) {
     }
     write_all(engine, head, batch_id, engine->writes.count);
     if (mutant_of(engine) != SIM_MUTANT_forgotten_sync || sim_chance(engine->process->world, 3)) {
-        sync_image(engine->db);
+        sim_database_sync(engine->db);
     }
     if (fate == SIM_CRASHES_AFTER) {
         sim_process_crash(engine->process, "after the commit");
@@ -376,9 +229,9 @@ static fq_err settle(fq_engine *base, uint64_t batch_id, bool *out_committed) {
     sim_engine *engine = of(base);
     rollback(base);
     FQ_TRY(sim_at(engine->process, SIM_AT_SETTLE));
-    const sim_claim *found = claim_of(engine->db, batch_id);
+    const sim_claim *found = sim_claim_of(engine->db, batch_id);
     if (!found) {
-        claim(engine->db, batch_id, false);
+        sim_claim_add(engine->db, batch_id, false);
     }
     *out_committed = found && found->committed;
     if (mutant_of(engine) == SIM_MUTANT_wrong_settle) {
@@ -438,7 +291,7 @@ static fq_err reader_load(fq_reader *reader, fq_arena *arena, const fq_row_group
         const sim_table *table = sim_table_of(reader->engine->db, groups[g].table);
         for (size_t i = 0; i < groups[g].count; i++) {
             int64_t key[FQ_TABLE_KEYS_MAX];
-            key_of(groups[g].rows[i], key);
+            sim_key_of(groups[g].rows[i], key);
             const fq_row *stored = sim_table_find(table, key);
             if (stored) {
                 fill(groups[g].rows[i], stored, arena);

@@ -73,6 +73,15 @@ static inline fq_row *sim_find(sim_database *db, const fq_table *table, uint64_t
 // Puts a row there at once, for services that are only simulated.
 void sim_database_put(sim_database *db, const fq_row *row);
 
+void sim_key_of(const fq_row *row, int64_t out[FQ_TABLE_KEYS_MAX]);
+void sim_cells_add(sim_cells *cells, sim_cell cell);
+// One row of a commit, and the end of it: what was written since the last sync is durable.
+void sim_database_write(sim_database *db, const sim_cell *write);
+void sim_database_sync(sim_database *db);
+// NULL: nobody has claimed the batch.
+sim_claim *sim_claim_of(sim_database *db, uint64_t batch_id);
+void sim_claim_add(sim_database *db, uint64_t batch_id, bool committed);
+
 // `process` may be NULL (nothing then fails). `writer` is the number of its first lease, whoever
 // has it: another one's is taken to have run out.
 sim_engine *sim_engine_make(sim_database *db, struct sim_process *process, uint32_t writer);

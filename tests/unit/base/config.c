@@ -167,6 +167,34 @@ static void test_settings_that_belong_together(void **state) {
     }
 }
 
+static size_t taken_count, left_count;
+
+static void note_change(const fq_setting_row *row, bool taken) {
+    taken_count += taken;
+    left_count += !taken;
+    assert_int_equal(taken, row->reloads);
+}
+
+// A running server takes over what it can, and keeps the rest.
+static void test_reload(void **state) {
+    (void)state;
+    fq_config fresh;
+    fq_config_init(&fresh);
+    assert_true(fq_config_set(&fresh, "server.idle_timeout", "9s", "later", &fault));
+    assert_true(fq_config_set(&fresh, "log.level", "warn", "later", &fault));
+    assert_true(fq_config_set(&fresh, "store.reader_threads", "7", "later", &fault));
+    fq_config_take_over(&config, &fresh, note_change);
+    fq_config_free(&fresh);
+    assert_int_equal(taken_count, 2);
+    assert_int_equal(left_count, 1);
+    assert_int_equal(config.settings.server_idle_timeout, 9000);
+    assert_int_equal(config.settings.log_level, 1);
+    assert_int_equal(config.settings.store_reader_threads, 2);
+    assert_string_equal(config.text[FQ_SETTING_server_idle_timeout], "9s");
+    assert_string_equal(config.origin[FQ_SETTING_log_level], "later");
+    assert_string_equal(config.origin[FQ_SETTING_store_reader_threads], "default");
+}
+
 // What is printed is a configuration that loads and means the same; secrets are not in it.
 static void test_printed_text_loads(void **state) {
     (void)state;
@@ -213,6 +241,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_files_that_are_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_environment_and_flags, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_settings_that_belong_together, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_printed_text_loads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_table_is_whole, set_up, tear_down),
     };

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -141,12 +142,41 @@ static void test_process(void **state) {
     assert_false(fq_process_read(INT32_MAX, &usage));
 }
 
+static void test_quota_of_a_control_group(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        unsigned cores;
+    } rows[] = {{"max 100000\n", 0},
+                {"200000 100000\n", 2},
+                {"150000 100000\n", 2},
+                {"10000 100000\n", 1},
+                {"0 100000\n", 1},
+                {"100000 0\n", 0},
+                {"", 0}};
+    char folder[] = "/tmp/feiqian-cgroup-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/cpu.max", folder);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fputs(rows[i].text, file);
+        fclose(file);
+        assert_int_equal(fq_process_quota(folder), rows[i].cores);
+    }
+    unlink(path);
+    assert_int_equal(fq_process_quota(folder), 0);
+    rmdir(folder);
+    assert_true(fq_process_cores() >= 1 && fq_process_cores() <= sysconf(_SC_NPROCESSORS_ONLN));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sums_over_threads),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_names_obey_the_rules),
         cmocka_unit_test(test_process),
+        cmocka_unit_test(test_quota_of_a_control_group),
         cmocka_unit_test(test_too_many_series_become_other),  // last: fills the table
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

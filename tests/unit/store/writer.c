@@ -12,7 +12,7 @@ typedef struct {
     scripted_engine engine;
     fq_writer *writer;
     int64_t clock_ms;
-    size_t groups, answered, committed, observed;
+    size_t groups, answered, committed, observed, counted;
     uint64_t last_batch;
     fq_writer_sample sample;
 } rig;
@@ -42,6 +42,11 @@ static void rig_observed(void *context, const fq_writer_sample *sample) {
     at->sample = *sample;
 }
 
+static void rig_counted(void *context, fq_batch *batch) {
+    rig *at = context;
+    at->counted += fq_batch_is_changed(batch);
+}
+
 static void rig_begin(rig *at) {
     memset(at, 0, sizeof(*at));
     scripted_init(&at->engine);
@@ -54,6 +59,7 @@ static void rig_begin(rig *at) {
                                      .done = rig_done,
                                      .committed = rig_committed,
                                      .observed = rig_observed,
+                                     .counted = rig_counted,
                                      .context = at};
     assert_int_equal(fq_writer_make(&config, &at->writer).code, FQ_DONE);
 }
@@ -89,9 +95,24 @@ static void test_batches_by_units(void **state) {
     assert_int_equal(at.groups, 2);
     assert_int_equal(at.committed, 2);
     assert_int_equal(at.last_batch, 2);
+    assert_int_equal(at.counted, 2);
+    assert_int_equal(at.sample.became[FQ_COMMANDS_DONE], 1);
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(adds[i].answered, 1);
         assert_int_equal(scripted_value(&at.engine, i + 1), 1);
+    }
+    rig_end(&at);
+}
+
+static void test_a_thread_that_turns_is_alive(void **state) {
+    (void)state;
+    rig at;
+    rig_begin(&at);
+    assert_int_equal(fq_writer_start(at.writer).code, FQ_DONE);
+    for (int i = 0; i < 4; i++) {
+        assert_true(
+            fq_writer_is_alive(at.writer));  // an idle thread looks around ten times a second
+        nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
     }
     rig_end(&at);
 }
@@ -313,6 +334,7 @@ static void test_business_time(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_batches_by_units),
+        cmocka_unit_test(test_a_thread_that_turns_is_alive),
         cmocka_unit_test(test_full_queue),
         cmocka_unit_test(test_late_ones_are_dropped),
         cmocka_unit_test(test_refusals_tell_no_commit),

@@ -1,5 +1,5 @@
 // Do the balances of each currency add up? Reads; changes nothing.
-#include "ledger/sums.h"
+#include "payment/sums.h"
 
 #include "base/clock.h"
 #include "ledger/ledger.h"
