@@ -19,7 +19,7 @@ static order_status status_of(order_event event) {
     case TOLD_EXPIRED:
         return ORDER_EXPIRED;
     }
-    FQ_ASSERT(!"an event that orders do not tell");
+    fq_assert_failed("an event that orders do not tell", __FILE__, __LINE__);
 }
 
 void order_count(fq_service *service, fq_batch *batch) {

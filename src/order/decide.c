@@ -79,7 +79,7 @@ static void set_status(fq_batch *batch, fq_command *command, order_row *order, o
     order->status = (uint8_t)status;
     order->updated_ms = fq_batch_now_ms(batch);
     order->version++;
-    fq_tell(batch, command, event, order->id.v, order->version, &order->row);
+    fq_tell(batch, command, (uint16_t)event, order->id.v, order->version, &order->row);
 }
 
 fq_err order_decide_close(order_close *close, fq_batch *batch) {

@@ -2,8 +2,8 @@
 // API call, a bulk, a timer or a follower did it. No rules.
 #include "base/log.h"
 #include "base/metrics.h"
-#include "payment/sums.h"
 #include "payment/rows.h"
+#include "payment/sums.h"
 #include "store/journal.h"
 
 enum { SUMS_MS_MAX = 3000, TRANSFER_KINDS = FQ_TRANSFER_FEE + 1 };
