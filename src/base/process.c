@@ -93,11 +93,14 @@ bool fq_process_read(int64_t pid, fq_process_usage *out) {
 
 // cpu.max: "QUOTA PERIOD" in microseconds, or "max PERIOD".
 unsigned fq_process_quota(const char *folder) {
-    char path[4200], text[FILE_BYTES_MAX];
-    unsigned long long quota_us, period_us;
+    char path[4200], text[FILE_BYTES_MAX], *end;
     snprintf(path, sizeof(path), "%.4096s/cpu.max", folder);
-    if (!read_file(path, text) || sscanf(text, "%llu %llu", &quota_us, &period_us) != 2 ||
-        period_us == 0) {
+    if (!read_file(path, text)) {
+        return 0;
+    }
+    const unsigned long long quota_us = strtoull(text, &end, 10);
+    const unsigned long long period_us = end > text && *end == ' ' ? strtoull(end, NULL, 10) : 0;
+    if (period_us == 0) {
         return 0;
     }
     const unsigned long long cores = quota_us / period_us + (quota_us % period_us > 0);

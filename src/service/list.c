@@ -132,8 +132,8 @@ fq_err fq_list_answer(fq_call *call, fq_reader *reader, const fq_list_of *list) 
         FQ_TRY(gather_given(call, list, limit, &found[0]));
     }
     fq_row *rows[CANDIDATES_MAX];
-    uint64_t last;
-    bool more;
+    uint64_t last = 0;
+    bool more = false;
     const size_t count = merge(&found[0], &found[1], limit, rows, &last, &more);
     if (list->prepare && count > 0) {
         FQ_TRY(list->prepare(list->context, rows, count));

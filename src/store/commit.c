@@ -403,7 +403,7 @@ static fq_err run(fq_commit *commit, int64_t now_ms, fq_command **list, fq_comma
                   fq_writer_sample *sample) {
     fq_err err = FQ_OK;
     for (int attempt = 0; attempt < TRIES_MAX; attempt++) {
-        fq_head head;
+        fq_head head = commit->head;
         const uint64_t batch_id = next_random(commit);
         concat(list, *out_deferred);
         *out_deferred = NULL;

@@ -127,6 +127,10 @@ class Server:
     def stop(self) -> None:
         """SIGTERM, drained, exit 0, and nothing that a sanitizer complains of."""
         self.terminate()
+        self.end()
+
+    def end(self) -> None:
+        """After one SIGTERM; a second one would end it at once."""
         code = self.wait()
         output = self.output()
         assert code == 0, f"exit {code} on SIGTERM:\n{output[-4000:]}"
@@ -255,7 +259,7 @@ class Deployment:
             server.terminate()
         try:
             for server in servers.values():
-                server.stop()
+                server.end()
         finally:
             for server in servers.values():
                 server.kill()

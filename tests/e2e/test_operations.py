@@ -218,18 +218,16 @@ def test_the_mode_is_stamped_into_the_data(deploy: Deploy) -> None:
 
 
 def test_a_database_that_may_lose_commits_is_refused(kind: Kind, binary: Path, tmp_path: Path) -> None:
-    from postgres import SETTINGS, Postgres
+    from postgres import Postgres
 
     if kind.store != "postgres":
         pytest.skip("a setting of PostgreSQL")
-    careless = Postgres()
+    careless = Postgres(fsync="off")
     try:
-        SETTINGS["fsync"] = "off"
         careless.start()
         done = command("serve", "--data", careless.new_url(), "--listen", "127.0.0.1:0", timeout=30)
         assert done.returncode == 3 and "fsync" in done.stderr, (done.returncode, done.stderr)
     finally:
-        del SETTINGS["fsync"]
         careless.remove()
 
 

@@ -79,7 +79,9 @@ def test_of_two_writers_one_pays(two: Two, seed: int) -> None:
         assert two.balance(payer) == (9900, 0, 0)
     # A nonce or a key that one writer has seen is known to the other, whoever is asked first.
     sale = two.sale(100)
-    refused(two.admins[1].post("/v1/payments", two.payment_body(sale.order, sale.payer)), "order_already_paid")
+    refused(
+        two.admins[1].post("/v1/payments", two.payment_body(sale.order, sale.payer)), "order_already_paid"
+    )
     two.deployment.check_ledger()
     two.deployment.stop()
 
