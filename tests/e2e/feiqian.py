@@ -175,7 +175,11 @@ class Deployment:
         folder.mkdir(parents=True, exist_ok=True)
         self.servers: dict[str, Server] = {}
         # The tests sign wrongly on purpose, all from one address.
-        self.environment = {names.FAILURES: "0", **(environment or {})}
+        self.environment = {
+            names.FAILURES: "0",
+            names.CHECKOUT_URL: "https://pay.example",
+            **(environment or {}),
+        }
         self.arguments = list(arguments)
         self.mode = mode
         if data is not None:
