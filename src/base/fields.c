@@ -92,8 +92,16 @@ static fq_err decode_ascii(const decoding *d, const fq_field *row, const fq_json
 
 // Is it an integer that was only too large for 64 bits?
 static bool is_huge(const fq_json *value) {
-    return value->type == FQ_JSON_NUMBER && !value->is_integer &&
-           strspn(value->text.at, "-0123456789") >= value->text.len;
+    if (value->type != FQ_JSON_NUMBER || value->is_integer) {
+        return false;
+    }
+    for (size_t i = 0; i < value->text.len; i++) {
+        const char c = value->text.at[i];
+        if (c != '-' && (c < '0' || c > '9')) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static fq_err decode_amount(const decoding *d, const fq_field *row, const fq_json *value,
@@ -319,8 +327,7 @@ static fq_err decode_row(const decoding *d, const fq_field *row, const fq_json *
 static size_t find_row(const fq_fields *fields, size_t start, fq_str name) {
     for (size_t i = 0; i < fields->count; i++) {
         const size_t index = start + i < fields->count ? start + i : start + i - fields->count;
-        const char *known = fields->rows[index].name;
-        if (strncmp(known, name.at, name.len) == 0 && known[name.len] == '\0') {
+        if (fq_str_equal(fq_str_of(fields->rows[index].name), name)) {
             return index;
         }
     }
