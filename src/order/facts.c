@@ -3,7 +3,7 @@
 #include "order/rows.h"
 #include "service/edge.h"
 
-enum { ASKED_MAX = 1000, ARENA_BYTES_MAX = 8 << 20 };
+enum { ASKED_MAX = 1000, ARENA_BYTES_MAX = 256 << 20 };  // rows of 64 KiB at most
 
 static size_t creates_of(fq_command *command) {
     return command->kind == &order_bulk_kind ? ((order_bulk *)command)->count : 1;
@@ -24,48 +24,48 @@ typedef struct {
     size_t count;
 } asking;
 
-static fq_err ask(fq_service *service, fq_arena *arena, asking *at) {
+static fq_err ask(fq_service *service, asking *at) {
     if (at->count == 0) {
         return FQ_OK;
     }
-    fq_user_facts *found = FQ_NEW_ARRAY(arena, fq_user_facts, at->count);
-    FQ_TRY(fq_user_facts_of(service->peers, arena, at->ids, at->count, found));
-    for (size_t i = 0; i < at->count; i++) {
+    fq_arena arena;
+    fq_arena_init(&arena, ARENA_BYTES_MAX);
+    fq_user_facts *found = FQ_NEW_ARRAY(&arena, fq_user_facts, at->count);
+    const fq_err err = fq_user_facts_of(service->peers, &arena, at->ids, at->count, found);
+    for (size_t i = 0; i < at->count && !err.code; i++) {
         *at->into[i] = found[i];
     }
+    fq_arena_free(&arena);
     at->count = 0;
-    return FQ_OK;
+    return (fq_err){.code = err.code};  // its texts were the arena's
 }
 
-static fq_err find_users(fq_service *service, fq_arena *arena, fq_command *list) {
-    asking *at = FQ_NEW(arena, asking);
+static fq_err find_users(fq_service *service, fq_command *list) {
+    asking at = {.count = 0};
     for (fq_command *command = list; command; command = command->next) {
         for (size_t i = 0; i < creates_of(command); i++) {
             order_create *create = create_of(command, i);
             if (!create) {
                 continue;
             }
-            at->ids[at->count] = create->payee_id.v;
-            at->into[at->count++] = &create->payee_facts;
+            at.ids[at.count] = create->payee_id.v;
+            at.into[at.count++] = &create->payee_facts;
             if (create->payer_id.v) {
-                at->ids[at->count] = create->payer_id.v;
-                at->into[at->count++] = &create->payer_facts;
+                at.ids[at.count] = create->payer_id.v;
+                at.into[at.count++] = &create->payer_facts;
             }
             create->users_known = true;
-            if (at->count + 2 > ASKED_MAX) {
-                FQ_TRY(ask(service, arena, at));
+            if (at.count + 2 > ASKED_MAX) {
+                FQ_TRY(ask(service, &at));
             }
         }
     }
-    return ask(service, arena, at);
+    return ask(service, &at);
 }
 
 void order_resolve(void *context, fq_command *list) {
     fq_service *service = context;
-    fq_arena arena;
-    fq_arena_init(&arena, ARENA_BYTES_MAX);
-    fq_err err = find_users(service, &arena, list);
-    fq_arena_free(&arena);
+    fq_err err = find_users(service, list);
     if (!err.code && !fq_writer_submit(service->writer, list)) {
         err = fq_refuse(FQ_UNAVAILABLE, NULL);
     }

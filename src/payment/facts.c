@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { ASKED_MAX = 1000, ARENA_BYTES_MAX = 4 << 20 };
+enum { ASKED_MAX = 1000, ARENA_BYTES_MAX = 256 << 20 };  // rows of 190 KiB at most
 
 // The commands that carry facts, one after the other, whatever kind they are.
 typedef struct {
@@ -56,21 +56,24 @@ static bool wants_users(const payment_facts *facts) {
     return facts->order_known && !facts->users_known;
 }
 
-static fq_err ask_orders(fq_service *service, fq_arena *arena, const uint64_t *ids,
-                         payment_facts **facts, size_t count) {
+static fq_err ask_orders(fq_service *service, const uint64_t *ids, payment_facts **facts,
+                         size_t count) {
     if (count == 0) {
         return FQ_OK;
     }
-    fq_order_facts *found = FQ_NEW_ARRAY(arena, fq_order_facts, count);
-    FQ_TRY(fq_order_facts_of(service->peers, arena, ids, count, found));
-    for (size_t i = 0; i < count; i++) {
+    fq_arena arena;
+    fq_arena_init(&arena, ARENA_BYTES_MAX);
+    fq_order_facts *found = FQ_NEW_ARRAY(&arena, fq_order_facts, count);
+    const fq_err err = fq_order_facts_of(service->peers, &arena, ids, count, found);
+    for (size_t i = 0; i < count && !err.code; i++) {
         facts[i]->order = found[i];
         facts[i]->order_known = true;
     }
-    return FQ_OK;
+    fq_arena_free(&arena);
+    return (fq_err){.code = err.code};  // its texts were the arena's
 }
 
-static fq_err find_orders(fq_service *service, fq_arena *arena, fq_command *list) {
+static fq_err find_orders(fq_service *service, fq_command *list) {
     uint64_t ids[ASKED_MAX];
     payment_facts *facts[ASKED_MAX];
     size_t count = 0;
@@ -86,27 +89,30 @@ static fq_err find_orders(fq_service *service, fq_arena *arena, fq_command *list
         ids[count] = next.order;
         facts[count++] = next.facts;
         if (count == ASKED_MAX) {
-            FQ_TRY(ask_orders(service, arena, ids, facts, count));
+            FQ_TRY(ask_orders(service, ids, facts, count));
             count = 0;
         }
     }
-    return ask_orders(service, arena, ids, facts, count);
+    return ask_orders(service, ids, facts, count);
 }
 
-static fq_err ask_users(fq_service *service, fq_arena *arena, const uint64_t *ids,
-                        fq_user_facts **out, size_t count) {
+static fq_err ask_users(fq_service *service, const uint64_t *ids, fq_user_facts **out,
+                        size_t count) {
     if (count == 0) {
         return FQ_OK;
     }
-    fq_user_facts *found = FQ_NEW_ARRAY(arena, fq_user_facts, count);
-    FQ_TRY(fq_user_facts_of(service->peers, arena, ids, count, found));
-    for (size_t i = 0; i < count; i++) {
+    fq_arena arena;
+    fq_arena_init(&arena, ARENA_BYTES_MAX);
+    fq_user_facts *found = FQ_NEW_ARRAY(&arena, fq_user_facts, count);
+    const fq_err err = fq_user_facts_of(service->peers, &arena, ids, count, found);
+    for (size_t i = 0; i < count && !err.code; i++) {
         *out[i] = found[i];
     }
-    return FQ_OK;
+    fq_arena_free(&arena);
+    return (fq_err){.code = err.code};
 }
 
-static fq_err find_users(fq_service *service, fq_arena *arena, fq_command *list) {
+static fq_err find_users(fq_service *service, fq_command *list) {
     uint64_t ids[ASKED_MAX + 1];
     fq_user_facts *facts[ASKED_MAX + 1];
     size_t count = 0;
@@ -122,11 +128,11 @@ static fq_err find_users(fq_service *service, fq_arena *arena, fq_command *list)
             facts[count++] = &next.facts->payee;
         }
         if (count >= ASKED_MAX - 1) {
-            FQ_TRY(ask_users(service, arena, ids, facts, count));
+            FQ_TRY(ask_users(service, ids, facts, count));
             count = 0;
         }
     }
-    FQ_TRY(ask_users(service, arena, ids, facts, count));
+    FQ_TRY(ask_users(service, ids, facts, count));
     at = (walk){list, 0};
     for (need next; next_need(&at, &next);) {
         next.facts->users_known |= wants_users(next.facts);
@@ -144,15 +150,12 @@ static void answer(fq_command *list, fq_err err) {
 // A list whose facts are found goes on to the writer in one piece; on failure each is answered.
 void payment_resolve(void *context, fq_command *list) {
     fq_service *service = context;
-    fq_arena arena;
-    fq_arena_init(&arena, ARENA_BYTES_MAX);
     // Users first, for those that came back because one was not known; orders then for the new
     // ones.
-    fq_err err = find_users(service, &arena, list);
+    fq_err err = find_users(service, list);
     if (!err.code) {
-        err = find_orders(service, &arena, list);
+        err = find_orders(service, list);
     }
-    fq_arena_free(&arena);
     if (!err.code && !fq_writer_submit(service->writer, list)) {
         err = fq_refuse(FQ_UNAVAILABLE, NULL);
     }

@@ -134,30 +134,44 @@ static fq_err cursor_parse(fq_str text, cursor *out) {
     return FQ_OK;
 }
 
+// What is read of one service: events that come next, and whether there are more behind them.
+typedef struct {
+    told_event *next;
+    size_t left;
+    bool cut;
+} reading;
+
 static fq_err read_service(fq_service *service, fq_arena *arena, uint64_t position,
-                           size_t count_max, told_event *out, size_t *out_count) {
+                           size_t count_max, reading *out) {
     fq_event_row *rows;
+    size_t count, bytes = 0;
     fq_peers here = {.peer = {[FQ_SERVICE_USER] = {0}}};
     here.peer[service->kind->number].local = service;
     FQ_TRY(
-        fq_peer_events(&here, service->kind->number, position, count_max, arena, &rows, out_count));
-    for (size_t i = 0; i < *out_count; i++) {
-        out[i] = (told_event){service, type_of(service, rows[i].type), &rows[i], NULL};
-        if (!out[i].type) {
+        fq_peer_events(&here, service->kind->number, position, count_max, arena, &rows, &count));
+    *out = (reading){.next = FQ_NEW_ARRAY(arena, told_event, count + 1), .left = count};
+    for (size_t i = 0; i < count; i++) {
+        out->next[i] = (told_event){service, type_of(service, rows[i].type), &rows[i], NULL};
+        if (!out->next[i].type) {
             return fq_refuse(FQ_INTERNAL, NULL);
         }
+        bytes += rows[i].told.len;
     }
+    out->cut = bytes >= FQ_EVENT_BYTES_MAX;
     return FQ_OK;
 }
 
-// The oldest event of those that the services have next; NULL when there is none.
-static told_event *oldest(told_event *const *next, const size_t *left, size_t services,
-                          size_t *out_index) {
+// The oldest event of those that the services have next; NULL when there is none, or none is known
+// of a service that has more.
+static told_event *oldest(reading *at, size_t services, reading **out) {
     told_event *best = NULL;
     for (size_t i = 0; i < services; i++) {
-        if (left[i] > 0 && (!best || next[i]->event->at_ms < best->event->at_ms)) {
-            best = next[i];
-            *out_index = i;
+        if (at[i].left == 0 && at[i].cut) {
+            return NULL;
+        }
+        if (at[i].left > 0 && (!best || at[i].next->event->at_ms < best->event->at_ms)) {
+            best = at[i].next;
+            *out = &at[i];
         }
     }
     return best;
@@ -191,25 +205,24 @@ fq_err fq_events_list(fq_call *call, fq_reader *reader) {
         return fq_refuse(FQ_NOT_ALLOWED, NULL);
     }
     const size_t limit = (size_t)query.limit;
-    told_event *next[FQ_SERVICE_NUMBERS], *page = FQ_NEW_ARRAY(call->arena, told_event, limit);
-    size_t left[FQ_SERVICE_NUMBERS];
+    told_event *page = FQ_NEW_ARRAY(call->arena, told_event, limit);
+    reading services[FQ_SERVICE_NUMBERS], *from = NULL;
     bool more = false;
     for (size_t i = 0; i < config->service_count; i++) {
-        next[i] = FQ_NEW_ARRAY(call->arena, told_event, limit + 1);
         FQ_TRY(read_service(config->services[i], call->arena,
-                            at.position[config->services[i]->kind->number], limit + 1, next[i],
-                            &left[i]));
+                            at.position[config->services[i]->kind->number], limit + 1,
+                            &services[i]));
     }
-    size_t count = 0, index = 0;
+    size_t count = 0;
     for (told_event *event;
-         count < limit && (event = oldest(next, left, config->service_count, &index)) != NULL;) {
+         count < limit && (event = oldest(services, config->service_count, &from)) != NULL;) {
         page[count++] = *event;
         at.position[event->service->kind->number] = event->event->position;
-        next[index]++;
-        left[index]--;
+        from->next++;
+        from->left--;
     }
     for (size_t i = 0; i < config->service_count; i++) {
-        more |= left[i] > 0;
+        more |= services[i].left > 0 || services[i].cut;
     }
     FQ_TRY(restore_page(config, call->arena, page, count));
     fq_json_writer out = fq_call_answer(call, 200, 0);
@@ -242,18 +255,18 @@ fq_err fq_event_get(fq_call *call, fq_reader *reader) {
         if (config->services[i]->kind->number != (id & 3)) {
             continue;
         }
-        told_event event;
-        size_t count;
-        FQ_TRY(read_service(config->services[i], call->arena, (id >> 2) - 1, 1, &event, &count));
-        if (count == 0 || event.event->position != id >> 2) {
+        reading found;
+        FQ_TRY(read_service(config->services[i], call->arena, (id >> 2) - 1, 1, &found));
+        told_event *event = found.next;
+        if (found.left == 0 || event->event->position != id >> 2) {
             break;
         }
-        FQ_TRY(restore_page(config, call->arena, &event, 1));
-        if (!fq_scope_may_to(&call->caller, FQ_MAY_EVENT_SEE, event.type->sides(event.subject))) {
+        FQ_TRY(restore_page(config, call->arena, event, 1));
+        if (!fq_scope_may_to(&call->caller, FQ_MAY_EVENT_SEE, event->type->sides(event->subject))) {
             break;
         }
         fq_json_writer out = fq_call_answer(call, 200, 0);
-        encode(&out, &event);
+        encode(&out, event);
         return FQ_OK;
     }
     return fq_refuse(FQ_EVENT_NOT_FOUND, NULL);
@@ -284,7 +297,7 @@ static const fq_fields internal_fields = FQ_FIELDS(internal_rows, internal_query
 typedef struct {
     fq_json_writer out;
     fq_arena *arena;
-    size_t left;
+    size_t left, bytes;
 } telling;
 
 static bool tell_raw(void *context, const fq_row *row) {
@@ -302,13 +315,14 @@ static bool tell_raw(void *context, const fq_row *row) {
     fq_json_put_u64(&at->out, "by_key", event->by_key);
     fq_json_put_text(&at->out, "told", (fq_str){told, len});
     fq_json_object_end(&at->out);
-    return --at->left > 0;
+    at->bytes += event->told.len;
+    return --at->left > 0 && at->bytes < FQ_EVENT_BYTES_MAX;
 }
 
 fq_err fq_events_internal(fq_call *call, fq_reader *reader) {
     internal_query query = {0};
     FQ_TRY(fq_call_body(call, &internal_fields, &query));
-    telling at = {fq_call_answer(call, 200, 0), call->arena, (size_t)query.count};
+    telling at = {fq_call_answer(call, 200, 0), call->arena, (size_t)query.count, 0};
     fq_json_object_begin(&at.out, NULL);
     fq_json_array_begin(&at.out, "events");
     FQ_TRY(call->service->engine->ops->reader_scan(reader,

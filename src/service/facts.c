@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { TAKEN_MAX = 1000 };  // commands of one group
+enum { UNITS_MAX = 1000 };  // of one group, unless it is a single command
 
 struct fq_fact_stage {
     void (*resolve)(void *context, fq_command *list);
@@ -25,10 +25,12 @@ static fq_command *take(fq_fact_stage *stage) {
     }
     fq_command *list = stage->first;
     fq_command **cut = &stage->first;
-    for (size_t taken = 0; *cut && taken < TAKEN_MAX; taken++) {
-        stage->units -= (*cut)->units;
+    uint32_t units = 0;
+    while (*cut && (units == 0 || units + (*cut)->units <= UNITS_MAX)) {
+        units += (*cut)->units;
         cut = &(*cut)->next;
     }
+    stage->units -= units;
     fq_command *rest = *cut;
     if (list) {
         *cut = NULL;

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { SIGNED_HEADERS = 5, ANSWER_BYTES_MAX = 4 << 20, NONCE_TEXT = 24, TOLD_BYTES_MAX = 1 << 20 };
+enum { SIGNED_HEADERS = 5, ANSWER_BYTES_MAX = 4 << 20, NONCE_TEXT = 24 };
 
 // --- calls over HTTP ---
 
@@ -118,14 +118,15 @@ fq_err fq_peer_call(const fq_peers *peers, fq_service_number number, const char 
 typedef struct {
     fq_arena *arena;
     fq_event_row *rows;
-    size_t count, count_max;
+    size_t count, count_max, bytes;
 } collecting;
 
 static bool collect(void *context, const fq_row *row) {
     collecting *at = context;
     const fq_event_row *copy = (const fq_event_row *)fq_row_copy(row, at->arena);
     at->rows[at->count++] = *copy;
-    return at->count < at->count_max;
+    at->bytes += copy->told.len;
+    return at->count < at->count_max && at->bytes < FQ_EVENT_BYTES_MAX;
 }
 
 static fq_err local_events(fq_service *service, uint64_t position, collecting *into) {

@@ -28,7 +28,11 @@ struct fq_peers {
 FQ_MUST_USE fq_err fq_peer_call(const fq_peers *peers, fq_service_number number, const char *path,
                                 fq_str body, fq_arena *arena, const fq_json **out);
 
-// Events of a service after `position`, at most `count_max`; rows and their bytes live in `arena`.
+// One answer holds events until what they tell comes to so much.
+#define FQ_EVENT_BYTES_MAX ((size_t)1 << 20)
+
+// Events of a service after `position`, at most `count_max`, and fewer where they are large; rows
+// and their bytes live in `arena`.
 FQ_MUST_USE fq_err fq_peer_events(const fq_peers *peers, fq_service_number number,
                                   uint64_t position, size_t count_max, fq_arena *arena,
                                   fq_event_row **out_rows, size_t *out_count);

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "user/rows.h"
 
-enum { ROWS_MAX = 200, ARENA_BYTES_MAX = 16 << 20 };
+enum { ROWS_MAX = 200, ARENA_BYTES_MAX = 128 << 20 };
 
 // --- the new key ---
 
