@@ -22,7 +22,7 @@ const char fq_ledger_migration[] =
     "CREATE TABLE account (owner {int} NOT NULL, currency {int} NOT NULL, kind {int} NOT NULL,\n"
     "  id {int} NOT NULL, created_ms {int} NOT NULL, balance_minor {int} NOT NULL,\n"
     "  version {int} NOT NULL, PRIMARY KEY (owner, currency, kind),\n"
-    "  CHECK (kind > 3 OR balance_minor >= 0)){without_rowid};\n"
+    "  CHECK (kind > 3 OR balance_minor >= 0)){without_rowid}{updated};\n"
     "CREATE TABLE account_name (id {int} PRIMARY KEY, owner {int} NOT NULL,\n"
     "  currency {int} NOT NULL, kind {int} NOT NULL);\n"
     "CREATE TABLE transfer (position {int} PRIMARY KEY, debit_account {int} NOT NULL,\n"

@@ -20,7 +20,7 @@ static const char order_migration[] =
     "  created_ms {int} NOT NULL, expires_ms {int} NOT NULL, description {bytes} NOT NULL,\n"
     "  items {bytes} NOT NULL, reference {bytes} NOT NULL, return_url {bytes} NOT NULL,\n"
     "  metadata {bytes} NOT NULL, status {int} NOT NULL, paid_minor {int} NOT NULL,\n"
-    "  refunded_minor {int} NOT NULL, updated_ms {int} NOT NULL, version {int} NOT NULL);\n"
+    "  refunded_minor {int} NOT NULL, updated_ms {int} NOT NULL, version {int} NOT NULL){updated};\n"
     "CREATE TABLE order_reference (hash_high {int} NOT NULL, hash_low {int} NOT NULL,\n"
     "  owner {int} NOT NULL, subject {int} NOT NULL,\n"
     "  PRIMARY KEY (hash_high, hash_low, owner)){without_rowid};\n";

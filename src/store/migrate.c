@@ -38,6 +38,7 @@ static const word_row words[] = {
     {{"INTEGER", "BIGINT"}, "{int}"},
     {{"BLOB", "BYTEA"}, "{bytes}"},
     {{" WITHOUT ROWID", ""}, "{without_rowid}"},
+    {{"", " WITH (fillfactor = 50)"}, "{updated}"},
 };
 
 static const char *const dialect_marks[] = {"-- sqlite:", "-- postgres:"};

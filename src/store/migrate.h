@@ -3,7 +3,8 @@
 // no service.
 //
 // A text is a template. {int} is INTEGER or BIGINT, {bytes} is BLOB or BYTEA, {without_rowid} is
-// WITHOUT ROWID or nothing; a line that begins with "-- sqlite:" or "-- postgres:" is for that
+// WITHOUT ROWID or nothing, {updated} leaves PostgreSQL room on the page for rows that will change
+// (then no index has to follow them); a line that begins with "-- sqlite:" or "-- postgres:" is for that
 // engine alone. Its first line may say "-- oldest: N": the result can be used by a binary that
 // knows only the first N migrations (so that an old and a new version run side by side); without
 // it, only by one that knows this migration too.

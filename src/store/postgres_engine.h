@@ -18,6 +18,8 @@ typedef struct {
     int64_t renew_at_ms;  // monotonic
     // Batch id of this writer's last commit: nobody asks for it any more after the next one.
     uint64_t claim_before;
+    // Batches that still lock what they load, because another writer was met; 0: this one is alone.
+    uint32_t locking_left;
 } postgres_engine;
 
 // The columns of the head, in the order that postgres_read_head takes them.
@@ -55,6 +57,8 @@ void postgres_lease_check(postgres_engine *engine);
 void postgres_lease_renew(postgres_engine *engine);
 // Gives it back, as far as the server can be reached.
 void postgres_lease_end(postgres_engine *engine);
+// Queues the beginning of a transaction: "write" (READ COMMITTED) or "snapshot" (REPEATABLE READ).
+fq_err postgres_begin(postgres_engine *engine, const char *how);
 // Connects the writer unless it is connected (engine_postgres.c).
 fq_err postgres_writer_connect(postgres_engine *engine);
 

@@ -108,7 +108,7 @@ static void queue_take(postgres_engine *engine, uint64_t epoch, int64_t *out_num
 static fq_err take(postgres_engine *engine, fq_head *head) {
     postgres_link *link = &engine->writer;
     int64_t number = -1;
-    FQ_TRY(engine->engine.ops->begin(&engine->engine));
+    FQ_TRY(postgres_begin(engine, "write"));
     postgres_link_execute(link,
                           (postgres_step){.verb = "head",
                                           .subject = "lock",

@@ -103,7 +103,7 @@ fq_err postgres_reader_load(fq_reader *reader, fq_arena *arena, const fq_row_gro
     FQ_TRY(reader->failed);
     for (size_t i = 0; i < count; i++) {
         if (groups[i].count > 0) {
-            postgres_rows_load(&reader->link, arena, &groups[i]);
+            postgres_rows_load(&reader->link, arena, &groups[i], false);
         }
     }
     return keep(reader, postgres_link_round(&reader->link));

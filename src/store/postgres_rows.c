@@ -180,9 +180,11 @@ fq_err postgres_rows_prepare(postgres_link *link, const fq_schema *schema,
     fq_err err = FQ_OK;
     for (size_t i = 0; i < schema->table_count && !err.code; i++) {
         const fq_table *table = schema->tables[i];
-        load_text(&sql, table, writes);
+        load_text(&sql, table, false);
         prepare(link, &sql, "load", table->name);
         if (writes) {
+            load_text(&sql, table, true);
+            prepare(link, &sql, "lock", table->name);
             prepare_saves(link, &sql, table);
         } else {
             prepare_scans(link, &sql, table, NULL, table->name);
@@ -247,7 +249,8 @@ static bool read_loaded(void *context, const PGresult *result) {
     return true;
 }
 
-void postgres_rows_load(postgres_link *link, fq_arena *arena, const fq_row_group *group) {
+void postgres_rows_load(postgres_link *link, fq_arena *arena, const fq_row_group *group,
+                        bool lock) {
     const column_list key = columns_of(group->table, true, false, false);
     load_context *context = FQ_NEW(arena, load_context);
     *context = (load_context){*group, arena};
@@ -257,7 +260,7 @@ void postgres_rows_load(postgres_link *link, fq_arena *arena, const fq_row_group
     }
     FQ_ASSERT(postgres_put_columns(link, group, key.at, key.count, &values));
     postgres_link_execute(link,
-                          (postgres_step){.verb = "load",
+                          (postgres_step){.verb = lock ? "lock" : "load",
                                           .subject = group->table->name,
                                           .read = read_loaded,
                                           .context = context,

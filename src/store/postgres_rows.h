@@ -12,9 +12,9 @@ void postgres_index_name(const fq_index *index, char out[POSTGRES_NAME_BYTES]);
 fq_err postgres_rows_prepare(postgres_link *link, const fq_schema *schema,
                              postgres_purpose purpose);
 
-// Queues the load of a group. The group's rows are filled by the round that follows; bytes are
-// copied into `arena`.
-void postgres_rows_load(postgres_link *link, fq_arena *arena, const fq_row_group *group);
+// Queues the load of a group, with its rows locked or not (a writer's link only). The group's rows
+// are filled by the round that follows; bytes are copied into `arena`.
+void postgres_rows_load(postgres_link *link, fq_arena *arena, const fq_row_group *group, bool lock);
 // Queues a save. False when it is too large to send.
 bool postgres_rows_save(postgres_link *link, const fq_save *save);
 // Runs a scan, in rounds of its own.

@@ -436,7 +436,7 @@ static void test_batches_over_many_accounts_never_deadlock_and_lose_nothing(void
     for (int i = 0; i < 2; i++) {
         pthread_join(threads[i], NULL);
         assert_int_equal(racers[i].failures, 0);
-        assert_int_equal(racers[i].conflicts, 0);
+        assert_true(racers[i].conflicts <= 1);  // having met the other, it locks what it loads
         assert_int_equal(racers[i].batches, RACE_BATCHES);
     }
     assert_int_equal(owner_says("SELECT sum(balance) FROM purse WHERE id BETWEEN 1000 AND 1023"),
