@@ -1,11 +1,12 @@
-// The batch writer: the queue, its thread, and one batch in five steps. The steps themselves are in
-// commit.c.
+// The batch writer: its thread, and one batch in five steps. The steps themselves are in commit.c,
+// what waits for them in queue.c.
 #include "store/writer.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "store/commit.h"
+#include "store/queue.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,6 +18,7 @@ enum {
     BACKOFF_MS_MIN = 50,
     BACKOFF_MS_MAX = 2000,
     IDLE_WAKE_MS = 100,
+    LATE_LOOK_MS = 250,      // commands whose time is over are looked for
     FORGET_COUNT_MAX = 500,  // aged records deleted between two batches
 };
 
@@ -24,14 +26,13 @@ struct fq_writer {
     fq_writer_config config;
     fq_commit commit;
 
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    fq_command *first, **end;  // what waits, oldest first
-    uint64_t waiting_units;
-    bool closed;
+    fq_queue queue;
 
-    pthread_t thread;
+    pthread_t thread, warden;
     bool started;
+    pthread_mutex_t warden_lock;
+    pthread_cond_t warden_wake;
+    bool stopping;
     atomic_bool healthy;
     atomic_bool unsettled;  // the store does not tell what became of the batch at hand
     atomic_bool giving_up;
@@ -64,15 +65,15 @@ fq_err fq_writer_make(const fq_writer_config *config, fq_writer **out) {
     fq_writer *writer = calloc(1, sizeof(*writer));
     FQ_ASSERT(writer != NULL);
     writer->config = *config;
-    writer->end = &writer->first;
+    fq_queue_init(&writer->queue);
     writer->queue_full = fq_metrics_series(
         FQ_METRIC_WRITER_QUEUE_FULL, config->service ? fq_str_of(config->service) : FQ_STR(""),
         FQ_STR(""), FQ_STR(""));
-    pthread_mutex_init(&writer->lock, NULL);
+    pthread_mutex_init(&writer->warden_lock, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&writer->wake, &attributes);
+    pthread_cond_init(&writer->warden_wake, &attributes);
     pthread_condattr_destroy(&attributes);
     const fq_err err = fq_commit_open(&writer->commit, config->engine);
     if (err.code) {
@@ -91,8 +92,9 @@ fq_err fq_writer_make(const fq_writer_config *config, fq_writer **out) {
 
 void fq_writer_free(fq_writer *writer) {
     fq_commit_close(&writer->commit);
-    pthread_cond_destroy(&writer->wake);
-    pthread_mutex_destroy(&writer->lock);
+    fq_queue_free(&writer->queue);
+    pthread_cond_destroy(&writer->warden_wake);
+    pthread_mutex_destroy(&writer->warden_lock);
     free(writer);
 }
 
@@ -109,38 +111,23 @@ int64_t fq_writer_now_ms(const fq_writer *writer) {
 }
 
 bool fq_writer_submit(fq_writer *writer, fq_command *list) {
-    uint64_t units = 0;
+    bool full = false;
+    if (atomic_load(&writer->unsettled)) {
+        return false;
+    }
+    if (fq_queue_add(&writer->queue, list, writer->config.queue_units_max, &full)) {
+        return true;
+    }
     int64_t count = 0;
-    fq_command *last = list;
-    for (fq_command *command = list; command; command = command->next) {
-        units += command->units;
+    for (const fq_command *command = list; full && command; command = command->next) {
         count++;
-        last = command;
     }
-    pthread_mutex_lock(&writer->lock);
-    const bool fits = writer->waiting_units + units <= writer->config.queue_units_max;
-    const bool taken = fits && !writer->closed && !atomic_load(&writer->unsettled);
-    if (taken) {
-        const bool was_empty = writer->first == NULL;
-        *writer->end = list;
-        writer->end = &last->next;
-        writer->waiting_units += units;
-        if (was_empty) {
-            pthread_cond_signal(&writer->wake);
-        }
-    }
-    pthread_mutex_unlock(&writer->lock);
-    if (!fits) {
-        fq_metrics_add(writer->queue_full, count);
-    }
-    return taken;
+    fq_metrics_add(writer->queue_full, count);
+    return false;
 }
 
 uint64_t fq_writer_queue_units(fq_writer *writer) {
-    pthread_mutex_lock(&writer->lock);
-    const uint64_t units = writer->waiting_units;
-    pthread_mutex_unlock(&writer->lock);
-    return units;
+    return fq_queue_units(&writer->queue);
 }
 
 bool fq_writer_is_alive(fq_writer *writer) {
@@ -148,69 +135,6 @@ bool fq_writer_is_alive(fq_writer *writer) {
     const bool alive = steps != writer->steps_seen || steps % 2 == 1 || steps == 0;
     writer->steps_seen = steps;
     return alive;
-}
-
-// Cuts the oldest commands off the queue, up to a batch's worth of units but at least one.
-static fq_command *take(fq_writer *writer, uint64_t *out_left) {
-    pthread_mutex_lock(&writer->lock);
-    fq_command *list = writer->first;
-    fq_command **cut = &writer->first;
-    uint64_t units = 0;
-    while (*cut && (units == 0 || units + (*cut)->units <= writer->config.batch_units_max)) {
-        units += (*cut)->units;
-        cut = &(*cut)->next;
-    }
-    fq_command *rest = *cut;
-    if (list) {
-        *cut = NULL;
-    }
-    writer->first = rest;
-    if (!rest) {
-        writer->end = &writer->first;
-    }
-    writer->waiting_units -= units;
-    *out_left = writer->waiting_units;
-    pthread_mutex_unlock(&writer->lock);
-    return list;
-}
-
-// Back to the front: a command that must see what another one of its batch has committed.
-static void put_back(fq_writer *writer, fq_command *list) {
-    if (!list) {
-        return;
-    }
-    fq_command *last = list;
-    uint64_t units = 0;
-    for (fq_command *command = list; command; command = command->next) {
-        units += command->units;
-        last = command;
-    }
-    pthread_mutex_lock(&writer->lock);
-    last->next = writer->first;
-    if (!writer->first) {
-        writer->end = &last->next;
-    }
-    writer->first = list;
-    writer->waiting_units += units;
-    pthread_mutex_unlock(&writer->lock);
-}
-
-// Commands whose caller has given up get no effect: they are answered before decide.
-static fq_command *drop_late(fq_command *list, fq_command **late) {
-    const int64_t now_ms = fq_monotonic_ms();
-    fq_command **at = &list;
-    while (*at) {
-        fq_command *command = *at;
-        if (command->deadline_ms != 0 && command->deadline_ms < now_ms) {
-            *at = command->next;
-            command->outcome = fq_refuse(FQ_UNAVAILABLE, NULL);
-            command->next = *late;
-            *late = command;
-        } else {
-            at = &command->next;
-        }
-    }
-    return list;
 }
 
 // A store that is lost costs each batch its answer, not the process: callers get 503, and the next
@@ -291,21 +215,29 @@ static void observe(const fq_writer *writer, const fq_writer_sample *sample) {
     }
 }
 
-size_t fq_writer_run_once(fq_writer *writer) {
-    fq_writer_sample sample = {0};
-    fq_command *late = NULL;
-    fq_command *list = drop_late(take(writer, &sample.queue_units), &late);
+// Commands whose caller has given up get no effect: they are answered before decide.
+static size_t answer_late(fq_writer *writer) {
+    fq_command *late = fq_queue_cut_late(&writer->queue, fq_monotonic_ms());
+    fq_writer_sample sample = {.queue_units = late ? fq_queue_units(&writer->queue) : 0};
     for (const fq_command *command = late; command; command = command->next) {
         sample.became[FQ_COMMANDS_EXPIRED]++;
     }
-    answer(writer, late);
+    if (late) {
+        observe(writer, &sample);
+        answer(writer, late);
+    }
+    return sample.became[FQ_COMMANDS_EXPIRED];
+}
+
+size_t fq_writer_run_once(fq_writer *writer) {
+    const size_t late = answer_late(writer);
+    fq_command *list = fq_queue_take(&writer->queue, writer->config.batch_units_max);
+    fq_writer_sample sample = {.queue_units = fq_queue_units(&writer->queue)};
     if (!list) {
-        if (late) {
-            observe(writer, &sample);
-        }
-        return late ? 1 : 0;
+        return late > 0 ? 1 : 0;
     }
     if (refuse_while_lost(writer, list)) {
+        fq_queue_done(&writer->queue);
         tally(&sample, list);
         observe(writer, &sample);
         answer(writer, list);
@@ -318,7 +250,8 @@ size_t fq_writer_run_once(fq_writer *writer) {
         fq_commit_batch(&writer->commit, fq_writer_now_ms(writer), &list, &deferred, &sample);
     atomic_store(&writer->unsettled, false);
     note_health(writer, sample.outcome);
-    put_back(writer, deferred);
+    fq_queue_done(&writer->queue);
+    fq_queue_put_back(&writer->queue, deferred);
     atomic_store(&writer->head_at_ms, writer->commit.head.at_ms);
     atomic_store(&writer->clock_shift_ms, writer->commit.head.clock_shift_ms);
     tally(&sample, list);
@@ -368,15 +301,9 @@ static void look_after_store(fq_writer *writer) {
 // Waits until there is something to do, or a moment to look after the store. False when the
 // queue is closed and empty.
 static bool wait(fq_writer *writer) {
-    pthread_mutex_lock(&writer->lock);
-    bool idle = false;
-    if (!writer->first && !writer->closed) {
-        const int64_t until_ns = fq_monotonic_ns() + IDLE_WAKE_MS * INT64_C(1000000);
-        const struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
-        idle = pthread_cond_timedwait(&writer->wake, &writer->lock, &until) != 0;
-    }
-    const bool more = writer->first || !writer->closed;
-    pthread_mutex_unlock(&writer->lock);
+    bool idle;
+    const int64_t until_ns = fq_monotonic_ns() + IDLE_WAKE_MS * INT64_C(1000000);
+    const bool more = fq_queue_wait(&writer->queue, until_ns, &idle);
     if (idle) {
         fq_commit_step(&writer->commit, true);
         look_after_store(writer);
@@ -411,6 +338,22 @@ static void *run(void *context) {
         fq_writer_run_once(writer);
         forget_some(writer);
     }
+    return NULL;
+}
+
+// While the store holds a batch up, those that wait are answered when their time is over.
+static void *watch(void *context) {
+    fq_writer *writer = context;
+    pthread_mutex_lock(&writer->warden_lock);
+    while (!writer->stopping) {
+        const int64_t until_ns = fq_monotonic_ns() + LATE_LOOK_MS * INT64_C(1000000);
+        const struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
+        pthread_cond_timedwait(&writer->warden_wake, &writer->warden_lock, &until);
+        pthread_mutex_unlock(&writer->warden_lock);
+        answer_late(writer);
+        pthread_mutex_lock(&writer->warden_lock);
+    }
+    pthread_mutex_unlock(&writer->warden_lock);
     return NULL;
 }
 
@@ -463,6 +406,11 @@ fq_err fq_writer_start(fq_writer *writer) {
     if (pthread_create(&writer->thread, NULL, run, writer) != 0) {
         return fq_refuse(FQ_UNAVAILABLE, NULL);
     }
+    if (pthread_create(&writer->warden, NULL, watch, writer) != 0) {
+        fq_queue_close(&writer->queue);
+        pthread_join(writer->thread, NULL);
+        return fq_refuse(FQ_UNAVAILABLE, NULL);
+    }
     writer->started = true;
     return FQ_OK;
 }
@@ -473,11 +421,13 @@ void fq_writer_give_up(fq_writer *writer) {
 
 void fq_writer_stop(fq_writer *writer) {
     fq_writer_give_up(writer);
-    pthread_mutex_lock(&writer->lock);
-    writer->closed = true;
-    pthread_cond_signal(&writer->wake);
-    pthread_mutex_unlock(&writer->lock);
+    fq_queue_close(&writer->queue);
     if (writer->started) {
+        pthread_mutex_lock(&writer->warden_lock);
+        writer->stopping = true;
+        pthread_cond_signal(&writer->warden_wake);
+        pthread_mutex_unlock(&writer->warden_lock);
+        pthread_join(writer->warden, NULL);
         pthread_join(writer->thread, NULL);
         writer->started = false;
     }

@@ -22,6 +22,7 @@ PRODUCERS: dict[str, Producer] = {}
 ELSEWHERE = {
     "rate_limited": "test_rate_limits.py",
     "unavailable": "test_outage.py",
+    "idempotency_in_progress": "test_outage.py",
 }
 # Not before their channels are there, or never on purpose.
 NOT_YET = {
@@ -29,7 +30,6 @@ NOT_YET = {
     "channel_declined": "the other channels",
     "risk_blocked": "risk rules",
     "internal": "a fault of the server's own",
-    "idempotency_in_progress": "a second caller waits with the first, and both are told unavailable",
 }
 
 

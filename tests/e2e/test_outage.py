@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import threading
+import time
 import uuid
 from pathlib import Path
 
@@ -62,8 +63,10 @@ def test_the_database_is_down_for_a_while(kind: Kind, own_postgres: Postgres, tm
 
 @pytest.mark.timeout(240)
 def test_a_request_still_under_way(kind: Kind, own_postgres: Postgres, tmp_path: Path) -> None:
-    """While the first is held up in the database, the same key waits with it; both are told, and paid once."""
-    own = Deployment(kind, tmp_path / "held-up", own_postgres)
+    """While the first is held up in the database, the same key waits until its own time is over; paid once."""
+    own = Deployment(
+        kind, tmp_path / "held-up", own_postgres, environment={"FEIQIAN_STORE_COMMAND_TIMEOUT": "2s"}
+    )
     try:
         own_postgres.start()
         own.start()
@@ -76,7 +79,7 @@ def test_a_request_still_under_way(kind: Kind, own_postgres: Postgres, tmp_path:
             database, "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
             " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
         )]  # fmt: skip
-        lock = f"BEGIN; LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE; SELECT pg_sleep(36); COMMIT"
+        lock = f"BEGIN; LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE; SELECT pg_sleep(16); COMMIT"
         holder = threading.Thread(target=own_postgres.sql, args=(database, lock), daemon=True)
         holder.start()
         eventually(lambda: own_postgres.sql(
@@ -91,10 +94,11 @@ def test_a_request_still_under_way(kind: Kind, own_postgres: Postgres, tmp_path:
         ]
         for caller in callers:
             caller.start()
+            time.sleep(0.5)  # the first is at the database when the second comes
         for caller in callers:
             caller.join(60)
         codes = sorted(answer.json()["code"] for answer in answers)
-        assert codes == ["unavailable", "unavailable"], answers
+        assert codes == ["idempotency_in_progress", "unavailable"], answers
         for answer in answers:
             refused(answer, answer.json()["code"])
         holder.join(60)
