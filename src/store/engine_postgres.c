@@ -6,8 +6,8 @@
 //     save, commit    one: journals, the head, the claim, COMMIT
 //
 // Several writers may share a database; the head orders their commits. A writer that is alone with
-// it locks nothing else: it reads one state of the database (REPEATABLE READ), and to lock the head
-// fails where another writer has committed since. Having met another writer so, it locks what it
+// it locks nothing else: it reads one state of the database (REPEATABLE READ), remembers accounts
+// and parties, and to lock the head fails where another writer has committed since. Having met another writer so, it locks what it
 // loads for a while (READ COMMITTED is enough then: what a batch decides on is locked, what it
 // found absent is inserted under a primary key). A lock is a write to the row and to the log: with
 // four rows a payment they cost as much as the payment's own rows.
@@ -42,6 +42,7 @@ static fq_err prepare(postgres_link *link, const fq_schema *schema) {
     postgres_link_prepare(link, "end", "rollback", "ROLLBACK");
     postgres_link_prepare(link, "head", "lock",
                           "SELECT " POSTGRES_HEAD_COLUMNS " FROM head WHERE id = 1 FOR UPDATE");
+    postgres_link_prepare(link, "head", "batch", "SELECT batch_number FROM head WHERE id = 1");
     postgres_link_prepare(
         link, "head", "write",
         "UPDATE head SET (event_position, transfer_position, request_position, batch_number,"
@@ -124,25 +125,53 @@ fq_err postgres_begin(postgres_engine *engine, const char *how) {
 
 static fq_err begin(fq_engine *base) {
     postgres_engine *engine = (postgres_engine *)base;
+    engine->batch_found = -1;
+    engine->pending_count = 0;
     return postgres_begin(engine, engine->locking_left > 0 ? "write" : "snapshot");
 }
 
-static fq_err note_conflict(postgres_engine *engine, fq_err err) {
+static fq_err note_failure(postgres_engine *engine, fq_err err) {
+    if (err.code) {
+        postgres_memory_clear(engine);
+    }
     if (err.code == FQ_STORE_CONFLICT) {
         engine->locking_left = LOCKING_BATCHES;
     }
     return err;
 }
 
+// Has nobody else committed what the memory does not know of? The snapshot that answers is the
+// batch's own, and to lock the head fails if somebody commits after it.
+static void ask_last_batch(postgres_engine *engine) {
+    if (engine->locking_left == 0 && engine->batch_found < 0) {
+        postgres_link_execute(&engine->writer,
+                              (postgres_step){.verb = "head",
+                                              .subject = "batch",
+                                              .read = postgres_read_integer,
+                                              .context = &engine->batch_found,
+                                              .rows_expected = -1},
+                              NULL);
+    }
+}
+
 static fq_err load(fq_engine *base, fq_batch *batch, const fq_row_group *groups, size_t count) {
     postgres_engine *engine = (postgres_engine *)base;
+    fq_arena *arena = fq_batch_arena(batch);
+    fq_row_group *left = FQ_NEW_ARRAY(arena, fq_row_group, count);
+    ask_last_batch(engine);
     for (size_t i = 0; i < count; i++) {
-        if (groups[i].count > 0) {
-            postgres_rows_load(&engine->writer, fq_batch_arena(batch), &groups[i],
-                               engine->locking_left > 0);
+        postgres_memory_recall(engine, arena, &groups[i], &left[i]);
+        if (left[i].count > 0) {
+            postgres_rows_load(&engine->writer, arena, &left[i], engine->locking_left > 0);
         }
     }
-    return note_conflict(engine, postgres_link_round(&engine->writer));
+    FQ_TRY(note_failure(engine, postgres_link_round(&engine->writer)));
+    if (engine->locking_left == 0 && (uint64_t)engine->batch_found != engine->batch_seen) {
+        engine->batch_seen = (uint64_t)engine->batch_found;
+        return note_failure(engine, fq_refuse(FQ_STORE_CONFLICT, NULL));
+    }
+    postgres_memory_note_loaded(engine, left, count);
+    return FQ_OK;
 }
 
 static fq_err save(fq_engine *base, const fq_save *saves, size_t count) {
@@ -154,6 +183,7 @@ static fq_err save(fq_engine *base, const fq_save *saves, size_t count) {
             return fq_refuse(FQ_INTERNAL, NULL);
         }
     }
+    postgres_memory_note_saves(engine, saves, count);
     return FQ_OK;
 }
 
@@ -170,7 +200,7 @@ static fq_err head_lock(fq_engine *base, fq_head *out) {
                                           .rows_expected = -1},
                           NULL);
     postgres_lease_check(engine);
-    FQ_TRY(note_conflict(engine, postgres_link_round(&engine->writer)));
+    FQ_TRY(note_failure(engine, postgres_link_round(&engine->writer)));
     if ((uint64_t)engine->epoch_seen != engine->epoch) {
         fq_log(FQ_LOG_ERROR, "this writer's lease was taken over while it was away",
                FQ_LOG_INT("writer", engine->number));
@@ -211,7 +241,8 @@ static fq_err commit(fq_engine *base, const fq_head *head, uint64_t batch_id) {
                           (postgres_step){.verb = "claim", .subject = "write", .rows_expected = 1},
                           &values);
     postgres_lease_renew(engine);
-    FQ_TRY(note_conflict(engine, postgres_link_commit(&engine->writer)));
+    FQ_TRY(note_failure(engine, postgres_link_commit(&engine->writer)));
+    postgres_memory_note_commit(engine, head->batch_number);
     engine->claim_before = batch_id;
     engine->locking_left -= engine->locking_left > 0 ? 1 : 0;
     return FQ_OK;
@@ -313,6 +344,7 @@ static fq_err stamp(fq_engine *base, const char *name, fq_str wanted, fq_buffer 
 static void close_engine(fq_engine *base) {
     postgres_engine *engine = (postgres_engine *)base;
     postgres_lease_end(engine);
+    postgres_memory_free(engine);
     postgres_link_free(&engine->writer);
     if (engine->url) {
         explicit_bzero(engine->url, strlen(engine->url));  // it may hold a password
@@ -390,6 +422,7 @@ fq_err fq_engine_postgres_open(const char *url, const fq_schema *schema,
     snprintf(engine->target.application, sizeof(engine->target.application), "feiqian %s",
              schema->service);
     postgres_link_init(&engine->writer);
+    postgres_memory_make(engine);
     fq_err err = fq_refuse(FQ_STORE_LOST, NULL);
     if (name_database(&engine->target, schema->service)) {
         err = postgres_schema_open(engine, options->migrate && !options->read_only);

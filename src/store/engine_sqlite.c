@@ -13,7 +13,6 @@
 
 enum {
     CACHE_BYTES = 24 << 20,
-    REMEMBERED_ROWS_MAX = 128 << 10,
     // The log is copied into the database when it has grown by so many pages: often enough that one
     // step is short.
     CHECKPOINT_PAGES = 256,

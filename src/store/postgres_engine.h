@@ -3,6 +3,9 @@
 
 #include "store/engine.h"
 #include "store/postgres_link.h"
+#include "store/row_cache.h"
+
+enum { POSTGRES_PENDING_MAX = 16 };
 
 typedef struct {
     fq_engine engine;
@@ -20,6 +23,13 @@ typedef struct {
     uint64_t claim_before;
     // Batches that still lock what they load, because another writer was met; 0: this one is alone.
     uint32_t locking_left;
+
+    // What a writer that is alone remembers of the database (postgres_memory.c).
+    row_cache **caches;   // of each table, NULL where rows are not remembered
+    uint64_t batch_seen;  // the last batch that the memory knows of
+    int64_t batch_found;  // the last one of the state that the batch at hand reads; -1: not asked
+    fq_save pending[POSTGRES_PENDING_MAX];  // of the batch at hand, in its arena
+    size_t pending_count;
 } postgres_engine;
 
 // The columns of the head, in the order that postgres_read_head takes them.
@@ -61,6 +71,22 @@ void postgres_lease_end(postgres_engine *engine);
 fq_err postgres_begin(postgres_engine *engine, const char *how);
 // Connects the writer unless it is connected (engine_postgres.c).
 fq_err postgres_writer_connect(postgres_engine *engine);
+
+// The memory: rows that this writer has read or written, right as long as nobody else has committed
+// since, which each batch asks first.
+void postgres_memory_make(postgres_engine *engine);
+void postgres_memory_free(postgres_engine *engine);
+// Forgets all: what was written may not be what is there.
+void postgres_memory_clear(postgres_engine *engine);
+// Fills rows from memory; the group that is left to load is `out`, its list in `arena`.
+void postgres_memory_recall(const postgres_engine *engine, fq_arena *arena,
+                            const fq_row_group *group, fq_row_group *out);
+// The rows of these groups were loaded.
+void postgres_memory_note_loaded(const postgres_engine *engine, const fq_row_group *groups,
+                                 size_t count);
+// These are written by the transaction at hand; they are remembered when it is committed.
+void postgres_memory_note_saves(postgres_engine *engine, const fq_save *saves, size_t count);
+void postgres_memory_note_commit(postgres_engine *engine, uint64_t batch_number);
 
 // Online backup by pg_dump (postgres_backup.c).
 fq_err postgres_backup(fq_engine *engine, const char *to_path);

@@ -141,6 +141,8 @@ fq_err postgres_lease_take(fq_engine *base, uint32_t *out_writer, fq_head *out) 
         return err.code == FQ_STORE_UNKNOWN ? fq_refuse(FQ_STORE_LOST, NULL) : err;
     }
     head.epoch = engine->epoch;
+    postgres_memory_clear(engine);
+    engine->batch_seen = head.batch_number;
     *out_writer = engine->number;
     *out = head;
     return FQ_OK;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "store/behind.h"
-#include "store/sqlite_cache.h"
+#include "store/row_cache.h"
 #include "store/sqlite_rows.h"
 
 // A remembered row that was saved in the transaction at hand; it reaches the cache when that is

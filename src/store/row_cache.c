@@ -1,5 +1,5 @@
 // A bounded map from key to row with second-chance eviction (the "clock"). Knows no SQL.
-#include "store/sqlite_cache.h"
+#include "store/row_cache.h"
 
 #include <stdlib.h>
 

@@ -1,11 +1,13 @@
 // Committed rows of one table kept in memory for the writer, who alone changes them: small, hot
-// rows such as accounts. Bounded; what was not asked for lately gives way. For the SQLite writer's
-// thread only.
+// rows such as accounts. Bounded; what was not asked for lately gives way. For a writer's thread
+// only.
 #pragma once
 
 #include "store/table.h"
 
 typedef struct row_cache row_cache;
+
+enum { REMEMBERED_ROWS_MAX = 128 << 10 };  // of one table
 
 // Never NULL. Memory is taken as rows come, for `rows_max` of them at most.
 row_cache *cache_make(const fq_table *table, size_t rows_max);
