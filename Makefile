@@ -18,7 +18,7 @@ test:  ## every test; for one suite: scripts/test --only unit
 	@scripts/install test
 	@scripts/test
 
-lint:  ## formatting, static analysis, house rules
+lint:  ## formatting, static analysis, house rules, stale documentation
 	@scripts/install lint
 	@scripts/lint
 

@@ -99,8 +99,12 @@ FQ_MUST_USE bool fq_config_set_flag(fq_config *config, const char *flag, const c
 // --listen.
 FQ_MUST_USE bool fq_config_set(fq_config *config, const char *name, const char *value,
                                const char *origin, fq_config_fault *out_fault);
-// What settings say together: file pairs, ranges that depend on each other.
+// What the table cannot say: the form of addresses and URLs, file pairs, ranges that depend on each
+// other.
 FQ_MUST_USE bool fq_config_check(const fq_config *config, fq_config_fault *out_fault);
+// Of a process that serves: is it said where the services are that it leaves out? What only looks
+// into databases need not know.
+FQ_MUST_USE bool fq_config_check_peers(const fq_config *config, fq_config_fault *out_fault);
 
 // Makes `live`, which every thread may be reading, what `fresh` says, as far as settings reload.
 // `tell` is called for each that differs, with whether it was taken over; the others keep their

@@ -99,45 +99,137 @@ static bool lists_service(const char *services, const char *service) {
     return false;
 }
 
-// Paths are added to it as they are, and its authority is signed: so it is a scheme, a host, maybe
-// a port.
-static bool is_origin(const char *url) {
+// Its digits are those of a port; 0 stands for "any free one".
+static bool is_port(const char *text, bool any) {
+    uint64_t port;
+    return fq_str_to_u64(fq_str_of(text), &port) && port <= UINT16_MAX && (any || port > 0);
+}
+
+// Where a process listens: "127.0.0.1:8080", "[::1]:0".
+static bool is_listen(const char *text) {
+    const char *colon = strrchr(text, ':');
+    return colon && colon > text && is_port(colon + 1, true) && !strpbrk(text, "/ ");
+}
+
+// A scheme and an authority; `path`: maybe more behind them.
+static bool is_url(const char *url, bool path) {
     const fq_str text = fq_str_of(url);
     const size_t scheme = fq_str_starts(text, FQ_STR("http://"))    ? 7
                           : fq_str_starts(text, FQ_STR("https://")) ? 8
                                                                     : 0;
-    return scheme > 0 && text.len > scheme && !strpbrk(url + scheme, "/?#@ ");
+    const char *host = url + scheme, *end = host + strcspn(host, "/");
+    if (scheme == 0 || end == host || strpbrk(host, "?#@ ") || (*end && !path)) {
+        return false;
+    }
+    char authority[FQ_CONFIG_FAULT_MAX];
+    snprintf(authority, sizeof(authority), "%.*s", (int)(end - host), host);
+    // The last colon is a port's, unless it stands inside of an IPv6 address.
+    const char *colon = strrchr(authority, ':'), *bracket = strrchr(authority, ']');
+    return !colon || (bracket && bracket > colon) ||
+           (colon > authority && is_port(colon + 1, false));
 }
 
-static bool check_services(const fq_settings *s, fq_config_fault *out_fault) {
+// A misspelt scheme would become a folder of that name.
+static bool is_data(const char *where) {
+    const fq_str text = fq_str_of(where);
+    return !strstr(where, "://") || fq_str_starts(text, FQ_STR("postgresql://")) ||
+           fq_str_starts(text, FQ_STR("postgres://"));
+}
+
+static bool is_origin(const char *url) {
+    return is_url(url, false);
+}
+
+static bool is_checkout_url(const char *url) {
+    return is_url(url, true);
+}
+
+// Texts that have a form. To add one, add a row.
+static bool check_forms(const fq_settings *s, fq_config_fault *out_fault) {
+    static const char data_form[] = "./var, postgresql://feiqian@db/feiqian";
+    static const char listen_form[] = "127.0.0.1:8080, [::1]:8080";
+    static const char origin_form[] = "https://pay.example";
     const struct {
-        const char *name, *url;
-    } services[] = {{"user", s->user_url}, {"order", s->order_url}, {"payment", s->payment_url}};
+        const char *name, *value, *like;
+        bool (*is_right)(const char *text);
+        bool needed;
+    } rows[] = {
+        {"server.listen", s->server_listen, listen_form, is_listen, true},
+        {"server.admin_listen", s->server_admin_listen, listen_form, is_listen, false},
+        {"server.origin", s->server_origin, origin_form, is_origin, false},
+        {"order.checkout_url", s->order_checkout_url, origin_form, is_checkout_url, false},
+        {"server.data", s->server_data, data_form, is_data, true},
+        {"user.data", s->user_data, data_form, is_data, false},
+        {"order.data", s->order_data, data_form, is_data, false},
+        {"payment.data", s->payment_data, data_form, is_data, false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].value[0] ? !rows[i].is_right(rows[i].value) : rows[i].needed) {
+            const fq_str shown = fq_str_cut(fq_str_of(rows[i].value), VALUE_SHOWN_MAX);
+            fq_config_say(out_fault, "%s = %.*s must be like %s.", "%s = %.*s 应形如 %s。",
+                          rows[i].name, FQ_STR_ARGS(shown), rows[i].like);
+            return false;
+        }
+    }
+    return true;
+}
+
+enum { SERVICES = 3 };
+
+typedef struct {
+    const char *name, *url;
+} service_row;
+
+static void list_services(const fq_settings *s, service_row out[SERVICES]) {
+    out[0] = (service_row){"user", s->user_url};
+    out[1] = (service_row){"order", s->order_url};
+    out[2] = (service_row){"payment", s->payment_url};
+}
+
+// Each once, with the commas between them and nothing else.
+static bool check_services(const fq_settings *s, fq_config_fault *out_fault) {
+    service_row services[SERVICES];
     size_t named_len = 0, named = 0;
-    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+    list_services(s, services);
+    for (size_t i = 0; i < SERVICES; i++) {
         if (lists_service(s->server_services, services[i].name)) {
             named++;
             named_len += strlen(services[i].name);
-        } else if (services[i].url[0] == '\0') {
+        }
+    }
+    if (named == 0 || strlen(s->server_services) != named_len + named - 1) {
+        fq_config_say(out_fault, "server.services = %s must be some of user,order,payment.",
+                      "server.services = %s 应取自 user,order,payment。", s->server_services);
+        return false;
+    }
+    return true;
+}
+
+bool fq_config_check_peers(const fq_config *config, fq_config_fault *out_fault) {
+    const fq_settings *s = &config->settings;
+    service_row services[SERVICES];
+    bool apart = false;
+    list_services(s, services);
+    for (size_t i = 0; i < SERVICES; i++) {
+        if (lists_service(s->server_services, services[i].name)) {
+            continue;
+        }
+        apart = true;
+        if (services[i].url[0] == '\0') {
             fq_config_say(out_fault,
                           "server.services = %s leaves out %s, so %s.url must say where it is.",
                           "server.services = %s 不含 %s，因此必须设置 %s.url。", s->server_services,
                           services[i].name, services[i].name);
             return false;
-        } else if (!is_origin(services[i].url)) {
+        }
+        if (!is_origin(services[i].url)) {
             fq_config_say(out_fault, "%s.url = %s must be like http://127.0.0.1:8080.",
                           "%s.url = %s 应形如 http://127.0.0.1:8080。", services[i].name,
                           services[i].url);
             return false;
         }
     }
-    // Each once, with the commas between them and nothing else.
-    if (named == 0 || strlen(s->server_services) != named_len + named - 1) {
-        fq_config_say(out_fault, "server.services = %s must be some of user,order,payment.",
-                      "server.services = %s 应取自 user,order,payment。", s->server_services);
-        return false;
-    }
-    if (named < sizeof(services) / sizeof(services[0]) && s->server_service_key_file[0] == '\0') {
+    if (apart && s->server_service_key_file[0] == '\0') {
         fq_config_say(out_fault, "server.service_key_file is needed when services run apart.",
                       "服务分开运行时必须设置 server.service_key_file。");
         return false;
@@ -157,7 +249,7 @@ bool fq_config_check(const fq_config *config, fq_config_fault *out_fault) {
                       "crypto.master_key 与 crypto.master_key_file 不能同时设置。");
         return false;
     }
-    return check_services(s, out_fault);
+    return check_forms(s, out_fault) && check_services(s, out_fault);
 }
 
 static void print_row(const fq_config *config, size_t index, fq_language language, fq_buffer *out) {

@@ -110,7 +110,8 @@ bool cli_load_settings(cli_call *call, fq_config_fault *out_fault) {
             }
         }
     }
-    return fq_config_check(config, out_fault);
+    return fq_config_check(config, out_fault) &&
+           (!call->command->serves || fq_config_check_peers(config, out_fault));
 }
 
 // --- words to the user ---

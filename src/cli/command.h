@@ -74,6 +74,7 @@ typedef struct {
     const cli_argument *arguments;  // NULL-ended, or NULL
     cli_example examples[CLI_EXAMPLES];
     cli_settings_use settings;
+    bool serves;      // its settings are those of a server: they say where the other services are
     bool json_first;  // prints JSON unless told otherwise
     cli_exit (*run)(cli_call *call);
 } cli_command;

@@ -45,6 +45,7 @@ const cli_command cli_config_check = {
                  {"FEIQIAN_LOG_LEVEL=debug feiqian config check",
                   {"The environment counts too", "环境变量同样生效"}}},
     .settings = CLI_WITH_SETTINGS_LATER,
+    .serves = true,
     .run = check,
 };
 

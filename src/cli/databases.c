@@ -3,6 +3,7 @@
 
 #include "cli/output.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 unsigned cli_services(cli_call *call) {
@@ -23,7 +24,14 @@ static bool is_there(cli_call *call, fq_service_number number) {
     return fq_where_is_url(where) || access(path.at, R_OK) == 0;
 }
 
+// What may not be looked into is not missing.
 static void complain_missing(cli_call *call, fq_service_number number) {
+    if (!is_there(call, number) && errno == EACCES) {
+        cli_complain(call, "this user may not read the {1} database in {0}",
+                     "当前用户无权读取 {0} 中的 {1} 数据库",
+                     fq_house_where(&call->config.settings, number), fq_service_name_of(number));
+        return;
+    }
     cli_complain(call, "there is no {1} database in {0}", "{0} 中没有 {1} 数据库",
                  fq_house_where(&call->config.settings, number), fq_service_name_of(number));
 }
@@ -34,6 +42,18 @@ bool cli_expect_database(cli_call *call, fq_service_number number) {
         complain_missing(call, number);
     }
     return there;
+}
+
+void cli_complain_database(cli_call *call, fq_service_number number, fq_err err) {
+    char sentence[512];
+    if (err.code == FQ_STATE_CONFLICT) {
+        cli_complain(call, "the {0} database does not fit this version; the line above says why",
+                     "{0} 数据库与本版本不符；原因见上一行日志", fq_service_name_of(number), NULL);
+        return;
+    }
+    fq_error_sentence(err, call->language, sentence, sizeof(sentence));
+    cli_complain(call, "the {0} database cannot be used: {1}", "无法使用 {0} 数据库：{1}",
+                 fq_service_name_of(number), sentence);
 }
 
 unsigned cli_services_there(cli_call *call, cli_exit *out_code) {

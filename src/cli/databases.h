@@ -18,6 +18,9 @@ unsigned cli_services_there(cli_call *call, cli_exit *out_code);
 // Of a PostgreSQL URL always true; opening tells.
 FQ_MUST_USE bool cli_expect_database(cli_call *call, fq_service_number number);
 
+// That a database could not be opened or read, and which; the log's line before it says why.
+void cli_complain_database(cli_call *call, fq_service_number number, fq_err err);
+
 // What verifying one database found.
 typedef struct {
     fq_service_number number;

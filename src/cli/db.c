@@ -42,8 +42,8 @@ static cli_exit for_each(cli_call *call, unsigned services, database_job *job, v
     return code;
 }
 
-static cli_exit complain(cli_call *call, fq_err err) {
-    cli_complain_err(call, err);
+static cli_exit complain(cli_call *call, fq_service_number number, fq_err err) {
+    cli_complain_database(call, number, err);
     return CLI_UNREACHABLE;
 }
 
@@ -60,7 +60,7 @@ static cli_exit migrate_one(cli_call *call, fq_service_number number, fq_json_wr
     const fq_err err = fq_database_open(&call->config.settings, where_of(call, number), number,
                                         FQ_DATABASE_MIGRATE, &engine);
     if (err.code) {
-        return complain(call, err);
+        return complain(call, number, err);
     }
     const size_t count = engine->schema->migration_count;
     fq_json_object_begin(out, NULL);
@@ -82,7 +82,8 @@ static cli_exit migrate(cli_call *call) {
 
 // --- check ---
 
-static cli_exit examine(cli_call *call, fq_engine *engine, fq_store_health *out, fq_str *out_mode) {
+static cli_exit examine(cli_call *call, fq_service_number number, fq_engine *engine,
+                        fq_store_health *out, fq_str *out_mode) {
     fq_buffer mode __attribute__((cleanup(fq_buffer_free)));
     fq_buffer_init(&mode, 64);
     fq_err err = fq_store_stamp(engine, "mode", (fq_str){0}, &mode);
@@ -90,7 +91,7 @@ static cli_exit examine(cli_call *call, fq_engine *engine, fq_store_health *out,
         err = engine->ops->examine(engine, out);
     }
     if (err.code) {
-        return complain(call, err);
+        return complain(call, number, err);
     }
     *out_mode = fq_arena_copy(&call->arena, fq_buffer_str(&mode));
     return out->sound ? CLI_DONE : CLI_NO;
@@ -133,10 +134,10 @@ static cli_exit check_one(cli_call *call, fq_service_number number, fq_json_writ
     const fq_err err = fq_database_open(&call->config.settings, where_of(call, number), number,
                                         FQ_DATABASE_READ, &engine);
     if (err.code) {
-        cli_complain_err(call, err);
+        cli_complain_database(call, number, err);
         return err.code == FQ_STATE_CONFLICT ? CLI_NO : CLI_UNREACHABLE;
     }
-    const cli_exit code = examine(call, engine, &health, &mode);
+    const cli_exit code = examine(call, number, engine, &health, &mode);
     if (code == CLI_DONE || code == CLI_NO) {
         put_health(out, engine, &health, mode);
     }
@@ -179,7 +180,7 @@ static cli_exit verify_copy(cli_call *call, fq_service_number number, const char
         err = cli_verify_database(call, engine, out);
     }
     if (err.code) {
-        return complain(call, err);
+        return complain(call, number, err);
     }
     return out->fault.kind == FQ_LEDGER_SOUND ? CLI_DONE : CLI_NO;
 }
@@ -194,7 +195,7 @@ static cli_exit backup_one(cli_call *call, fq_service_number number, fq_json_wri
         err = fq_database_backup(engine, folder, is_url, &call->arena, &path);
     }
     if (err.code) {
-        return complain(call, err);
+        return complain(call, number, err);
     }
     cli_verified verified = {.number = number};
     const cli_exit code = verify_copy(call, number, is_url ? where : folder, &verified);

@@ -23,7 +23,7 @@ static void print_text(cli_call *call, fq_str text) {
 static cli_exit ask_about_data(cli_call *call, fq_str request, fq_str *out_text,
                                const fq_json **out_done) {
     return cli_expect_database(call, FQ_SERVICE_USER)
-               ? cli_operate(call, request, out_text, out_done)
+               ? cli_operate(call, false, request, out_text, out_done)
                : CLI_UNREACHABLE;
 }
 
@@ -99,7 +99,7 @@ static cli_exit create(cli_call *call) {
         return code;
     }
     fq_json_object_end(&writer);
-    code = cli_operate(call, fq_buffer_str(&request), &text, &done);
+    code = cli_operate(call, true, fq_buffer_str(&request), &text, &done);
     if (code == CLI_DONE && call->json) {
         print_text(call, text);
     } else if (code == CLI_DONE) {

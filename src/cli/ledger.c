@@ -16,7 +16,7 @@ static cli_exit verify_one(cli_call *call, fq_service_number number, cli_verifie
         err = cli_verify_database(call, engine, out);
     }
     if (err.code) {
-        cli_complain_err(call, err);
+        cli_complain_database(call, number, err);
         return CLI_UNREACHABLE;
     }
     return out->fault.kind == FQ_LEDGER_SOUND ? CLI_DONE : CLI_NO;

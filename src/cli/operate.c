@@ -2,6 +2,7 @@
 #include "cli/operate.h"
 
 #include "base/log.h"
+#include "cli/databases.h"
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
 #include "house/control.h"
@@ -20,10 +21,12 @@ void cli_prepare_data_command(void) {
 }
 
 // No server runs: this process is the one that has the data open, for as long as this takes.
-static fq_err operate_here(cli_call *call, fq_str request, fq_str *out_answer) {
+static fq_err operate_here(cli_call *call, bool make, fq_str request, fq_str *out_answer) {
+    fq_settings settings = call->config.settings;
     fq_house *house;
     fq_buffer answer;
-    FQ_TRY(fq_house_open_for_command(&call->config.settings, FQ_HOUSE_USER, &house));
+    settings.store_migrate = settings.store_migrate && make;
+    FQ_TRY(fq_house_open_for_command(&settings, FQ_HOUSE_USER, &house));
     const fq_err err = fq_house_start_writers(house);
     if (!err.code) {
         fq_buffer_init(&answer, FQ_CONTROL_ANSWER_BYTES_MAX);
@@ -60,7 +63,8 @@ static cli_exit complain_refusal(cli_call *call, const fq_json *answer) {
     return CLI_REFUSED;
 }
 
-cli_exit cli_operate(cli_call *call, fq_str request, fq_str *out_text, const fq_json **out_done) {
+cli_exit cli_operate(cli_call *call, bool make, fq_str request, fq_str *out_text,
+                     const fq_json **out_done) {
     const fq_str beginning = FQ_STR("{\"done\":");
     const fq_settings *settings = &call->config.settings;
     fq_str text = {0};
@@ -69,13 +73,13 @@ cli_exit cli_operate(cli_call *call, fq_str request, fq_str *out_text, const fq_
     fq_err err =
         fq_control_call(fq_house_where(settings, FQ_SERVICE_USER), request, &call->arena, &text);
     if (err.code == FQ_UNAVAILABLE) {
-        err = operate_here(call, request, &text);
+        err = operate_here(call, make, request, &text);
     }
     if (!err.code) {
         err = fq_json_parse(&call->arena, text, limits, &answer);
     }
     if (err.code) {
-        cli_complain_err(call, err);
+        cli_complain_database(call, FQ_SERVICE_USER, err);
         return CLI_UNREACHABLE;
     }
     *out_done = fq_json_member(answer, "done");

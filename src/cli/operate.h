@@ -19,6 +19,7 @@ void cli_prepare_data_command(void);
 
 // Carries out `request` (house/operations.h) on the user service's data. `out_text` is the text of
 // "done", `out_done` the same read; both live in the call's arena. Complains and returns how to
-// exit otherwise.
-FQ_MUST_USE cli_exit cli_operate(cli_call *call, fq_str request, fq_str *out_text,
+// exit otherwise. `make`: where no server runs, databases that are missing or behind are made or
+// migrated as at a start.
+FQ_MUST_USE cli_exit cli_operate(cli_call *call, bool make, fq_str request, fq_str *out_text,
                                  const fq_json **out_done);

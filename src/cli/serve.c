@@ -234,5 +234,6 @@ const cli_command cli_serve = {
                  {"feiqian serve --services payment --data postgresql://pay@db/feiqian",
                   {"one service on PostgreSQL", "在 PostgreSQL 上运行一个服务"}}},
     .settings = CLI_WITH_SETTINGS,
+    .serves = true,
     .run = serve,
 };

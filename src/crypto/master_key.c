@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -54,10 +55,17 @@ static const char *file_fault(int file) {
     return NULL;
 }
 
+static const char *open_fault(int error) {
+    return error == ENOENT   ? "there is no such file"
+           : error == ELOOP  ? "the file is a symbolic link"
+           : error == EACCES ? "this process's user may not open the file"
+                             : "the file cannot be opened";
+}
+
 fq_err fq_master_key_from_file(const char *path, const char *param, fq_master_key *out) {
     const int file AUTO_CLOSE = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0) {
-        return refuse(param, "the file cannot be opened, or is a symbolic link");
+        return refuse(param, open_fault(errno));
     }
     const char *fault = file_fault(file);
     if (fault) {

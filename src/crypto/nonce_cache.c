@@ -118,8 +118,11 @@ static bucket *first_bucket(const shard *table, uint64_t mark) {
     return &table->buckets[mark & (((uint64_t)1 << table->bucket_bits) - 1)];
 }
 
+// Never the first one: a mark with one bucket only would find it full long before the table is.
 static bucket *second_bucket(const shard *table, uint64_t mark) {
-    return &table->buckets[mark >> 24 & (((uint64_t)1 << table->bucket_bits) - 1)];
+    const uint64_t mask = ((uint64_t)1 << table->bucket_bits) - 1;
+    const uint64_t at = mark >> 24 & mask;
+    return &table->buckets[at ^ (at == (mark & mask))];
 }
 
 // How many live slots it has; a free one, if any, is stored.
@@ -235,11 +238,14 @@ static fq_err insert(const fq_nonce_cache *cache, shard *table, slot new_slot, i
     sweep(table, now_s);
     table->last_s = now_s > table->last_s ? now_s : table->last_s;
     while (!place(table, new_slot, now_s)) {
-        const unsigned bits = table->bucket_bits + 1;
-        if (bits > BUCKET_BITS_MAX || bucket_bytes(bits) > cache->shard_bytes_max ||
-            !resize(table, bits, now_s)) {
-            return fq_refuse(FQ_UNAVAILABLE, NULL);
-        }
+        // What does not fit into a table of twice the size, by bad luck, fits into the next one.
+        unsigned bits = table->bucket_bits;
+        do {
+            bits++;
+            if (bits > BUCKET_BITS_MAX || bucket_bytes(bits) > cache->shard_bytes_max) {
+                return fq_refuse(FQ_UNAVAILABLE, NULL);
+            }
+        } while (!resize(table, bits, now_s));
     }
     return FQ_OK;
 }

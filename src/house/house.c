@@ -299,6 +299,9 @@ static fq_err start_server(fq_house *house) {
     const bool v6 = strchr(house->address, ':') != NULL;
     snprintf(house->url, sizeof(house->url), "%s://%s%s%s:%u", secure ? "https" : "http",
              v6 ? "[" : "", house->address, v6 ? "]" : "", fq_server_port(house->server, 0));
+    for (size_t i = 0; i < house->running_count; i++) {
+        atomic_store(&house->running[i]->url, house->url);
+    }
     return FQ_OK;
 }
 

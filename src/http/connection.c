@@ -39,6 +39,35 @@ fq_connection *http_connection_open(fq_loop *loop, const http_listener *listener
     return connection;
 }
 
+// What a buffer of input takes beyond every connection's own share.
+static size_t beyond_share(size_t capacity) {
+    return capacity > HTTP_INPUT_SHARE_BYTES ? capacity - HTTP_INPUT_SHARE_BYTES : 0;
+}
+
+static void drop_input(fq_connection *connection) {
+    atomic_fetch_sub(&connection->loop->server->input_bytes, beyond_share(connection->in_capacity));
+    free(connection->in);
+    connection->in = NULL;
+    connection->in_len = connection->in_capacity = 0;
+}
+
+// Doubles the buffer. False: the large bodies under way take all that they may together. Nobody has
+// said yet who he is, so their number alone must not decide.
+static bool grow_input(fq_connection *connection) {
+    fq_server *server = connection->loop->server;
+    const size_t capacity = connection->in_capacity * 2;
+    const size_t more = beyond_share(capacity) - beyond_share(connection->in_capacity);
+    if (atomic_fetch_add(&server->input_bytes, more) + more > server->config.input_bytes_max &&
+        more > 0) {
+        atomic_fetch_sub(&server->input_bytes, more);
+        return false;
+    }
+    connection->in = realloc(connection->in, capacity);
+    FQ_ASSERT(connection->in != NULL);
+    connection->in_capacity = capacity;
+    return true;
+}
+
 void http_connection_kill(fq_connection *connection) {
     fq_loop *loop = connection->loop;
     if (connection->dead) {
@@ -54,7 +83,7 @@ void http_connection_kill(fq_connection *connection) {
     SSL_free(connection->tls);
     connection->tls = NULL;
     close(connection->source.fd);
-    free(connection->in);
+    drop_input(connection);
     fq_buffer_free(&connection->out);
     if (connection->previous) {
         connection->previous->following = connection->following;
@@ -166,9 +195,7 @@ static void consume(fq_connection *connection, char *data, size_t len) {
     if (len > used) {
         keep_input(connection, data + used, len - used);
     } else {
-        free(connection->in);
-        connection->in = NULL;
-        connection->in_len = connection->in_capacity = 0;
+        drop_input(connection);
     }
 }
 
@@ -187,10 +214,10 @@ static void read_and_forget(fq_connection *connection) {
 static void read_in(fq_connection *connection) {
     char *scratch = connection->loop->scratch;
     const bool waiting = connection->in_len > 0;
-    if (waiting && connection->in_capacity - connection->in_len < 4096) {
-        connection->in = realloc(connection->in, connection->in_capacity * 2);
-        FQ_ASSERT(connection->in != NULL);
-        connection->in_capacity *= 2;
+    if (waiting && connection->in_capacity - connection->in_len < 4096 && !grow_input(connection)) {
+        http_refuse_and_close(connection, fq_refuse(FQ_UNAVAILABLE, NULL));
+        drop_input(connection);
+        return;
     }
     const ssize_t got = waiting
                             ? http_transport_read(connection, connection->in + connection->in_len,

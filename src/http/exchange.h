@@ -42,6 +42,7 @@ struct fq_exchange {
 
     // The answer.
     int status;                // 0 is our mistake: it becomes a 500
+    fq_code refused;           // why, where it is a problem; FQ_DONE otherwise
     const char *content_type;  // a literal or from the arena; NULL: "application/json"
     const char *route_label;   // for metrics: "/v1/orders/{order_id}", a literal; NULL: none
     fq_buffer head;  // more header lines, each "Name: value\r\n"; see fq_exchange_add_header

@@ -130,6 +130,7 @@ struct fq_server {
     fq_loop *loops;
     unsigned started_count;  // loops whose thread runs
     _Atomic(int64_t) connection_count;
+    _Atomic(size_t) input_bytes;  // of input that waits, beyond each connection's share
     _Atomic(bool) draining, stopping;
 };
 
@@ -137,7 +138,8 @@ enum {
     HTTP_SCRATCH_BYTES = 64 * 1024,
     HTTP_OUT_BYTES_HIGH =
         256 * 1024,  // above this no more answers are written to `out`, and no more input is read
-    HTTP_KEPT_CAPACITY = 64 * 1024,  // buffers larger than this are not kept for the next use
+    HTTP_INPUT_SHARE_BYTES = 128 * 1024,  // a head and a usual body
+    HTTP_KEPT_CAPACITY = 64 * 1024,       // buffers larger than this are not kept for the next use
 };
 
 // loop.c

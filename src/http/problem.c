@@ -121,6 +121,7 @@ void fq_exchange_refuse_with(fq_exchange *exchange, fq_err err, fq_str extra) {
     const fq_language language =
         fq_language_of(fq_exchange_header(exchange, FQ_STR("accept-language")));
     exchange->status = fq_error_row_of(told(err).code)->status;
+    exchange->refused = err.code;
     exchange->content_type = "application/problem+json";
     fq_buffer_clear(&exchange->body);
     fq_problem_encode(err, language, exchange->request_id, extra, &exchange->body);

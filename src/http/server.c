@@ -24,6 +24,7 @@ static fq_server_config with_defaults(const fq_server_config *given) {
     DEFAULT(connections_max, 10000);
     DEFAULT(pipeline_max, 64);
     DEFAULT(body_bytes_max, 64 * 1024);
+    DEFAULT(input_bytes_max, 256 * 1024 * 1024);
     DEFAULT(arena_bytes_max, 256 * 1024 * 1024);
     DEFAULT(answer_bytes_max, 32 * 1024 * 1024);
 #undef DEFAULT

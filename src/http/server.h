@@ -60,6 +60,7 @@ typedef struct {
     unsigned connections_max;  // 10000, over all loops
     unsigned pipeline_max;     // 64 requests of one connection under way
     size_t body_bytes_max;     // 64 KiB, where `head` does not say otherwise
+    size_t input_bytes_max;    // 256 MiB of large bodies on their way in; then 503 and close
     size_t arena_bytes_max;    // 256 MiB an exchange
     size_t answer_bytes_max;   // 32 MiB
     fq_server_limits limits;

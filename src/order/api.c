@@ -202,12 +202,13 @@ const char *order_status_text(order_status status) {
 static void put_checkout_url(const fq_service *service, fq_json_writer *out, const order_row *row) {
     char id[FQ_ID_TEXT_MAX], url[URL_MAX];
     const fq_settings *settings = service->settings;
-    const char *base =
-        settings->order_checkout_url[0] ? settings->order_checkout_url : settings->server_origin;
+    const char *served = atomic_load(&service->url);  // NULL in the moment before it is known
+    const char *base = settings->order_checkout_url[0] ? settings->order_checkout_url
+                       : settings->server_origin[0]    ? settings->server_origin
+                       : served                        ? served
+                                                       : "";
     fq_id_text(FQ_ID_order, row->id.v, id);
-    const int len =
-        base[0] ? snprintf(url, sizeof(url), "%s/checkout/%s", base, id)
-                : snprintf(url, sizeof(url), "http://%s/checkout/%s", settings->server_listen, id);
+    const int len = snprintf(url, sizeof(url), "%s/checkout/%s", base, id);
     fq_json_put_text(out, "checkout_url", (fq_str){url, len < URL_MAX ? (size_t)len : URL_MAX - 1});
 }
 

@@ -1,10 +1,10 @@
 // Reading orders, and cancelling one: what must be looked at before the command. No rules.
 #include "order/rows.h"
 #include "service/list.h"
+#include "store/journal.h"
+#include "store/request.h"
 
-#include <stdlib.h>
-
-enum { REFERENCE_MAX = 64, REFERRED_MAX = 100 };
+enum { REFERENCE_MAX = 64 };
 
 static const fq_fields no_fields = {NULL, 0, 0};
 
@@ -60,13 +60,27 @@ fq_err order_read_one(fq_call *call, fq_reader *reader) {
 
 // --- cancel: payment closes its guard before the order is cancelled here ---
 
-static fq_err look(fq_call *call, uint64_t id, order_row **out) {
+// What is known of this very request: a row that is absent where it was not made before.
+static fq_err load_record(fq_call *call, const fq_command *command, fq_reader *reader,
+                          fq_row **out) {
+    *out = fq_row_make(&fq_request_table, call->arena);
+    if (!command->request.asked) {
+        return FQ_OK;
+    }
+    fq_column_set_integer(*out, &fq_request_table.columns[0], (int64_t)command->request.hash_high);
+    fq_column_set_integer(*out, &fq_request_table.columns[1], (int64_t)command->request.hash_low);
+    return call->service->engine->ops->reader_load(reader, call->arena,
+                                                   &(fq_row_group){&fq_request_table, out, 1}, 1);
+}
+
+static fq_err look(fq_call *call, const order_close *close, order_row **out, fq_row **out_record) {
     fq_reader *reader;
     FQ_TRY(fq_reader_pool_borrow(call->service->readers, &reader));
     const fq_engine_ops *ops = call->service->engine->ops;
     fq_err err = ops->reader_begin(reader);
     if (!err.code) {
-        err = load(call->service, reader, call->arena, id, out);
+        err = load(call->service, reader, call->arena, close->id.v, out);
+        err = err.code ? err : load_record(call, &close->base, reader, out_record);
         ops->reader_end(reader);
     }
     fq_reader_pool_return(call->service->readers, reader);
@@ -76,12 +90,17 @@ static fq_err look(fq_call *call, uint64_t id, order_row **out) {
 fq_err order_before_cancel(fq_call *call, fq_command *command) {
     order_close *close = (order_close *)command;
     order_row *order;
-    FQ_TRY(look(call, close->id.v, &order));
+    fq_row *record;
+    FQ_TRY(look(call, close, &order, &record));
     if (order->row.state == FQ_ROW_ABSENT || !order_is_visible(&call->caller, order)) {
         return fq_refuse(FQ_ORDER_NOT_FOUND, NULL);
     }
     FQ_TRY(fq_scope_check(&call->caller, FQ_MAY_ORDER_SEE, FQ_MAY_ORDER_CREATE,
                           (fq_sides){order->payee_id.v, order->payer_id.v}, FQ_NOT_ALLOWED));
+    // Another request's key is refused before payment has closed anything.
+    if (record->state != FQ_ROW_ABSENT && !fq_request_is_same(command, record)) {
+        return fq_request_differs(command, record);
+    }
     close->was_closed = order->status != ORDER_PENDING;
     // A repeated call finds the guard closed already; whether it is a replay is seen with its
     // record, in the command.
@@ -152,53 +171,62 @@ static void encode(void *context, fq_json_writer *out, const fq_row *row) {
 }
 
 typedef struct {
-    uint64_t ids[REFERRED_MAX];
-    size_t count;
-    uint64_t low;
+    fq_list_found found;
+    order_reference_hash hash;
 } referred;
 
 static bool note(void *context, const fq_row *row) {
     referred *at = context;
     const order_reference_row *reference = (const order_reference_row *)row;
-    if (reference->hash_low == at->low) {
-        at->ids[at->count++] = reference->subject;
+    if (reference->hash_low == at->hash.low) {
+        fq_list_found_add(&at->found, reference->subject);
     }
-    return at->count < REFERRED_MAX;
+    return true;
 }
 
-static int newest_first(const void *left, const void *right) {
-    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-    return a < b ? 1 : a > b ? -1 : 0;
-}
-
-static fq_err with_reference(fq_call *call, fq_reader *reader, fq_str reference, fq_list_of *list) {
-    const order_reference_hash hash = order_reference_hash_of(reference);
-    referred at = {.low = hash.low};
-    FQ_TRY(
-        call->service->engine->ops->reader_scan(reader, &(fq_scan){.table = &order_reference_table,
-                                                                   .above = hash.high - 1,
-                                                                   .below = hash.high + 1,
-                                                                   .forward = true,
-                                                                   .visit = note,
-                                                                   .context = &at}));
-    qsort(at.ids, at.count, sizeof(at.ids[0]), newest_first);
-    list->rows = FQ_NEW_ARRAY(call->arena, fq_row *, at.count + 1);
-    for (size_t i = 0; i < at.count; i++) {
-        order_row *row;
-        FQ_TRY(load(call->service, reader, call->arena, at.ids[i], &row));
-        list->rows[list->row_count] = &row->row;
-        list->row_count += row->row.state != FQ_ROW_ABSENT;
+// One payee's order of that reference, by the whole key: there is at most one.
+static fq_err note_of_payee(fq_call *call, fq_reader *reader, uint64_t payee, referred *at) {
+    order_reference_row *row =
+        (order_reference_row *)fq_row_make(&order_reference_table, call->arena);
+    row->hash_high = at->hash.high;
+    row->hash_low = at->hash.low;
+    row->owner = payee;
+    fq_row *rows[] = {&row->row};
+    FQ_TRY(call->service->engine->ops->reader_load(
+        reader, call->arena, &(fq_row_group){&order_reference_table, rows, 1}, 1));
+    if (row->row.state != FQ_ROW_ABSENT) {
+        fq_list_found_add(&at->found, row->subject);
     }
-    list->source_count = 0;
     return FQ_OK;
+}
+
+// `payee` 0: any payee's.
+static fq_err with_reference(fq_call *call, fq_reader *reader, fq_str reference, uint64_t payee,
+                             fq_list_of *list) {
+    referred *at = FQ_NEW(call->arena, referred);
+    at->hash = order_reference_hash_of(reference);
+    FQ_TRY(fq_list_found_begin(list, &at->found));
+    if (payee) {
+        FQ_TRY(note_of_payee(call, reader, payee, at));
+    } else {
+        FQ_TRY(call->service->engine->ops->reader_scan(reader,
+                                                       &(fq_scan){.table = &order_reference_table,
+                                                                  .above = at->hash.high - 1,
+                                                                  .below = at->hash.high + 1,
+                                                                  .forward = true,
+                                                                  .visit = note,
+                                                                  .context = at}));
+    }
+    return fq_list_found_load(call, reader, &at->found, list);
 }
 
 fq_err order_read_list(fq_call *call, fq_reader *reader) {
     orders_query query = {
         .page = {.limit = FQ_PAGE_LIMIT_DEFAULT}, .caller = call->caller, .service = call->service};
     FQ_TRY(fq_call_query(call, &query_fields, &query));
-    const bool payee = call->caller.scope == FQ_SCOPE_MERCHANT,
-               payer = call->caller.scope == FQ_SCOPE_PAYER;
+    const bool payer = call->caller.scope == FQ_SCOPE_PAYER;
+    const uint64_t payee =
+        call->caller.scope == FQ_SCOPE_MERCHANT ? call->caller.user.v : query.payee_id.v;
     fq_list_of list = {.table = &order_table,
                        .id_kind = FQ_ID_order,
                        .source_count = 1,
@@ -207,10 +235,9 @@ fq_err order_read_list(fq_call *call, fq_reader *reader) {
                        .encode = encode,
                        .context = &query};
     if (query.reference.len > 0) {
-        FQ_TRY(with_reference(call, reader, query.reference, &list));
-    } else if (payee || query.payee_id.v) {
-        list.sources[0] =
-            (fq_list_source){&order_by_payee, payee ? call->caller.user.v : query.payee_id.v};
+        FQ_TRY(with_reference(call, reader, query.reference, payee, &list));
+    } else if (payee) {
+        list.sources[0] = (fq_list_source){&order_by_payee, payee};
     } else if (payer || query.payer_id.v) {
         list.sources[0] =
             (fq_list_source){&order_by_payer, payer ? call->caller.user.v : query.payer_id.v};

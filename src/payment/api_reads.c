@@ -2,9 +2,7 @@
 #include "payment/rows.h"
 #include "service/list.h"
 
-#include <stdlib.h>
-
-enum { REFERENCE_MAX = 64, ATTEMPTS_MAX = 100 };
+enum { REFERENCE_MAX = 64 };
 
 static const fq_fields no_fields = {NULL, 0, 0};
 const fq_choice payment_status_choices[] = {
@@ -88,69 +86,86 @@ static void encode(void *context, fq_json_writer *out, const fq_row *row) {
     payment_encode(out, NULL, (const payment_row *)row);
 }
 
-// The rows that a list is made of when they are few and known: an order's attempts, or those that
-// carry a reference.
-typedef struct {
-    fq_row *rows[ATTEMPTS_MAX];
-    size_t count;
-    fq_call *call;
-    fq_reader *reader;
-} few;
-
-static fq_err add(few *list, uint64_t id) {
-    FQ_TRY(load(list->call, list->reader, &payment_table, id, &list->rows[list->count]));
-    list->count += list->rows[list->count]->state != FQ_ROW_ABSENT;
-    return FQ_OK;
-}
-
-// From the order's guard back through the attempts.
-static fq_err attempts_of(few *list, fq_order_id order) {
-    fq_row *guard;
-    FQ_TRY(load(list->call, list->reader, &guard_table, order.v, &guard));
-    uint64_t id = ((const guard_row *)guard)->payment_id.v;
-    while (id != 0 && list->count < ATTEMPTS_MAX) {
-        const size_t before = list->count;
-        FQ_TRY(add(list, id));
-        id = list->count > before ? ((const payment_row *)list->rows[before])->previous.v : 0;
+// The order's attempt that a page begins with: the newest, or the one before the last page's last.
+static fq_err first_attempt(fq_call *call, fq_reader *reader, fq_order_id order, fq_str after,
+                            uint64_t *out) {
+    fq_row *row;
+    uint64_t id;
+    if (fq_id_parse(FQ_ID_payment, after, &id)) {
+        FQ_TRY(load(call, reader, &payment_table, id, &row));
+        const payment_row *last = (const payment_row *)row;
+        if (row->state != FQ_ROW_ABSENT && last->order_id.v == order.v) {
+            *out = last->previous.v;
+            return FQ_OK;
+        }
     }
+    FQ_TRY(load(call, reader, &guard_table, order.v, &row));
+    *out = ((const guard_row *)row)->payment_id.v;
+    return FQ_OK;
+}
+
+static fq_err attempts_of(fq_call *call, fq_reader *reader, fq_order_id order, fq_list_of *list) {
+    uint64_t id;
+    FQ_TRY(first_attempt(call, reader, order, list->page->after, &id));
+    list->rows = FQ_NEW_ARRAY(call->arena, fq_row *, FQ_LIST_FOUND_MAX);
+    while (id != 0 && list->row_count < FQ_LIST_FOUND_MAX) {
+        fq_row *row;
+        FQ_TRY(load(call, reader, &payment_table, id, &row));
+        if (row->state != FQ_ROW_ABSENT) {
+            list->rows[list->row_count++] = row;
+        }
+        id = ((const payment_row *)row)->previous.v;
+    }
+    list->rows_cut = id != 0;  // the array is full then
+    list->source_count = 0;
     return FQ_OK;
 }
 
 typedef struct {
-    uint64_t ids[ATTEMPTS_MAX];
-    size_t count;
-    uint64_t low;
+    fq_list_found found;
+    reference_hash hash;
 } referred;
 
-static bool note_reference(void *context, const fq_row *row) {
+static bool note(void *context, const fq_row *row) {
     referred *at = context;
     const reference_row *reference = (const reference_row *)row;
-    if (reference->hash_low == at->low) {
-        at->ids[at->count++] = reference->subject;
+    if (reference->hash_low == at->hash.low) {
+        fq_list_found_add(&at->found, reference->subject);
     }
-    return at->count < ATTEMPTS_MAX;
+    return true;
 }
 
-static int newest_first(const void *left, const void *right) {
-    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-    return a < b ? 1 : a > b ? -1 : 0;
-}
-
-static fq_err with_reference(few *list, fq_str reference) {
-    const reference_hash hash = reference_hash_of(FQ_ID_payment, reference);
-    referred at = {.low = hash.low};
-    FQ_TRY(list->call->service->engine->ops->reader_scan(list->reader,
-                                                         &(fq_scan){.table = &reference_table,
-                                                                    .above = hash.high - 1,
-                                                                    .below = hash.high + 1,
-                                                                    .forward = true,
-                                                                    .visit = note_reference,
-                                                                    .context = &at}));
-    qsort(at.ids, at.count, sizeof(at.ids[0]), newest_first);
-    for (size_t i = 0; i < at.count; i++) {
-        FQ_TRY(add(list, at.ids[i]));
+// One payee's payment of that reference, by the whole key: there is at most one.
+static fq_err note_of_payee(fq_call *call, fq_reader *reader, uint64_t payee, referred *at) {
+    reference_row *row = (reference_row *)fq_row_make(&reference_table, call->arena);
+    row->hash_high = at->hash.high;
+    row->hash_low = at->hash.low;
+    row->owner = payee;
+    fq_row *rows[] = {&row->row};
+    FQ_TRY(call->service->engine->ops->reader_load(reader, call->arena,
+                                                   &(fq_row_group){&reference_table, rows, 1}, 1));
+    if (row->row.state != FQ_ROW_ABSENT) {
+        fq_list_found_add(&at->found, row->subject);
     }
     return FQ_OK;
+}
+
+static fq_err with_reference(fq_call *call, fq_reader *reader, fq_str reference, fq_list_of *list) {
+    referred *at = FQ_NEW(call->arena, referred);
+    at->hash = reference_hash_of(FQ_ID_payment, reference);
+    FQ_TRY(fq_list_found_begin(list, &at->found));
+    if (call->caller.scope == FQ_SCOPE_MERCHANT) {
+        FQ_TRY(note_of_payee(call, reader, call->caller.user.v, at));
+    } else {
+        FQ_TRY(
+            call->service->engine->ops->reader_scan(reader, &(fq_scan){.table = &reference_table,
+                                                                       .above = at->hash.high - 1,
+                                                                       .below = at->hash.high + 1,
+                                                                       .forward = true,
+                                                                       .visit = note,
+                                                                       .context = at}));
+    }
+    return fq_list_found_load(call, reader, &at->found, list);
 }
 
 fq_err payment_read_list(fq_call *call, fq_reader *reader) {
@@ -164,15 +179,10 @@ fq_err payment_read_list(fq_call *call, fq_reader *reader) {
                        .accept = accept,
                        .encode = encode,
                        .context = &query};
-    if (query.order_id.v || query.reference.len > 0) {
-        few *found = FQ_NEW(call->arena, few);
-        found->call = call;
-        found->reader = reader;
-        FQ_TRY(query.order_id.v ? attempts_of(found, query.order_id)
-                                : with_reference(found, query.reference));
-        list.rows = found->rows;
-        list.row_count = found->count;
-        list.source_count = 0;
+    if (query.order_id.v) {
+        FQ_TRY(attempts_of(call, reader, query.order_id, &list));
+    } else if (query.reference.len > 0) {
+        FQ_TRY(with_reference(call, reader, query.reference, &list));
     } else if (user) {
         list.sources[0] = (fq_list_source){&payment_by_payer, user};
         list.sources[1] = (fq_list_source){&payment_by_payee, user};

@@ -2,10 +2,11 @@
 // elsewhere over HTTP; and the routes that answer the latter. No rules.
 #include "payment/rows.h"
 #include "service/follow.h"
+#include "service/question.h"
 
 #include <stdlib.h>
 
-enum { IDS_MAX = 1000, ARENA_BYTES_MAX = 4 << 20 };
+enum { ARENA_BYTES_MAX = 4 << 20 };
 
 // --- guards ---
 
@@ -58,71 +59,39 @@ static fq_err local_guards(fq_service *service, fq_arena *arena, const uint64_t 
     return err;
 }
 
-static int64_t integer_of(const fq_json *object, const char *name) {
-    const fq_json *member = fq_json_member(object, name);
-    return member && member->is_integer ? member->integer : 0;
-}
-
-static fq_str ids_body(fq_arena *arena, const uint64_t *ids, size_t count) {
-    const size_t room = 32 + count * 24;
-    fq_buffer body = {.at = fq_arena_alloc(arena, room), .capacity = room, .bytes_max = room};
-    FQ_ADD(&body, "{\"ids\":[");
-    for (size_t i = 0; i < count; i++) {
-        fq_buffer_printf(&body, "%s%lld", i > 0 ? "," : "", (long long)ids[i]);
-    }
-    FQ_ADD(&body, "]}");
-    return fq_buffer_str(&body);
-}
-
 fq_err fq_payment_guards_of(const fq_peers *peers, fq_arena *arena, const uint64_t *order_ids,
                             size_t count, fq_guard_facts *out) {
-    FQ_ASSERT(count <= IDS_MAX);
+    FQ_ASSERT(count <= FQ_QUESTION_IDS_MAX);
     fq_service *local = peers->peer[FQ_SERVICE_PAYMENT].local;
     if (local) {
         return local_guards(local, arena, order_ids, count, out);
     }
     const fq_json *answer;
     FQ_TRY(fq_peer_call(peers, FQ_SERVICE_PAYMENT, "/internal/payment/guards",
-                        ids_body(arena, order_ids, count), arena, &answer));
+                        fq_question_ids(arena, order_ids, count), arena, &answer));
     const fq_json *guards = fq_json_member(answer, "guards");
     size_t i = 0;
     for (const fq_json *guard = guards ? guards->first : NULL; guard && i < count;
          guard = guard->next) {
-        out[i++] = (fq_guard_facts){(fq_guard_state)integer_of(guard, "state"),
-                                    integer_of(guard, "paid"),
-                                    integer_of(guard, "refunded"),
-                                    (uint64_t)integer_of(guard, "version"),
-                                    {(uint64_t)integer_of(guard, "payer")}};
+        out[i++] = (fq_guard_facts){(fq_guard_state)fq_question_integer(guard, "state"),
+                                    fq_question_integer(guard, "paid"),
+                                    fq_question_integer(guard, "refunded"),
+                                    (uint64_t)fq_question_integer(guard, "version"),
+                                    {(uint64_t)fq_question_integer(guard, "payer")}};
     }
     return i == count ? FQ_OK : fq_refuse(FQ_UNAVAILABLE, NULL);
 }
 
-typedef struct {
-    const fq_json *ids;
-} ids_query;
-
-static const fq_field ids_rows[] = {
-    {.name = "ids", .kind = FQ_FIELD_VALUE, .required = true, .offset = FQ_AT(ids_query, ids)}};
-static const fq_fields ids_fields = FQ_FIELDS(ids_rows, ids_query);
-
 fq_err internal_read_guards(fq_call *call, fq_reader *reader) {
-    ids_query query;
-    FQ_TRY(fq_call_body(call, &ids_fields, &query));
-    if (query.ids->type != FQ_JSON_ARRAY || query.ids->count > IDS_MAX) {
-        return fq_refuse_text(FQ_INVALID_FIELD, "ids", "a list of at most 1,000");
-    }
-    const size_t count = query.ids->count;
-    uint64_t *ids = FQ_NEW_ARRAY(call->arena, uint64_t, count + 1);
+    uint64_t *ids;
+    size_t count;
+    FQ_TRY(fq_question_decode_ids(call, &ids, &count));
     fq_guard_facts *facts = FQ_NEW_ARRAY(call->arena, fq_guard_facts, count + 1);
-    size_t i = 0;
-    for (const fq_json *id = query.ids->first; id; id = id->next) {
-        ids[i++] = (uint64_t)id->integer;
-    }
     FQ_TRY(load_guards(call->service->engine, reader, call->arena, ids, count, facts));
     fq_json_writer out = fq_call_answer(call, 200, 0);
     fq_json_object_begin(&out, NULL);
     fq_json_array_begin(&out, "guards");
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         fq_json_object_begin(&out, NULL);
         fq_json_put_i64(&out, "state", facts[i].state);
         fq_json_put_i64(&out, "paid", facts[i].paid_minor);
@@ -288,7 +257,7 @@ fq_err fq_payment_followed_users(const fq_peers *peers, uint64_t *out_position) 
     const fq_err err = fq_peer_call(peers, FQ_SERVICE_PAYMENT, "/internal/payment/followed",
                                     FQ_STR("{}"), &arena, &answer);
     if (!err.code) {
-        *out_position = (uint64_t)integer_of(answer, "position");
+        *out_position = (uint64_t)fq_question_integer(answer, "position");
     }
     fq_arena_free(&arena);
     return (fq_err){.code = err.code};

@@ -382,6 +382,7 @@ static void log_request(const fq_exchange *exchange, int64_t duration_ns) {
     fq_log(level, "request", FQ_LOG_STR("method", fq_method_text(exchange->request.method)),
            FQ_LOG_INT("status", exchange->status),
            FQ_LOG_TEXT("route", exchange->route_label ? exchange->route_label : ""),
+           FQ_LOG_TEXT("code", exchange->refused ? fq_error_row_of(exchange->refused)->name : ""),
            FQ_LOG_NS("duration_ms", duration_ns));
     fq_log_use(before);
 }

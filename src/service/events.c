@@ -147,8 +147,7 @@ static fq_err read_service(fq_service *service, fq_arena *arena, uint64_t positi
     size_t count, bytes = 0;
     fq_peers here = {.peer = {[FQ_SERVICE_USER] = {0}}};
     here.peer[service->kind->number].local = service;
-    FQ_TRY(
-        fq_peer_events(&here, service->kind->number, position, count_max, arena, &rows, &count));
+    FQ_TRY(fq_peer_events(&here, service->kind->number, position, count_max, arena, &rows, &count));
     *out = (reading){.next = FQ_NEW_ARRAY(arena, told_event, count + 1), .left = count};
     for (size_t i = 0; i < count; i++) {
         out->next[i] = (told_event){service, type_of(service, rows[i].type), &rows[i], NULL};

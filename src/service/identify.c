@@ -211,9 +211,14 @@ fq_err fq_edge_identify_short(fq_edge *edge, fq_call *call, fq_str *out_nonce) {
     if (edge->live && !fq_json_member(call->body, "order_id")) {
         return fq_refuse(FQ_MISSING_FIELD, "order_id");
     }
+    // A number may take more digits there than it was sent with: "1e20" 21 of them.
+    const size_t longer = (size_t)FQ_JSON_REQUEST.values_max * FQ_JSON_DOUBLE_TEXT_MAX;
     fq_buffer canonical;
-    fq_buffer_init(&canonical, 2 * 65536);
+    fq_buffer_init(&canonical, call->exchange->request.body.len + longer);
     fq_err err = fq_json_canonical(call->body, "signature", &canonical);
+    if (canonical.overflowed) {
+        err = fq_refuse(FQ_CONTENT_TOO_LARGE, NULL);  // never checked against a part of it
+    }
     if (!err.code) {
         err = fq_short_form_verify(fq_known_key_verifier(call->key), fq_buffer_str(&canonical),
                                    signature->text, created->integer, fq_wall_ms() / 1000);

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "service/service.h"
 
+#include <stdlib.h>
+
 enum { CANDIDATES_MAX = FQ_PAGE_LIMIT_MAX + 1 };
 
 // What one source gives: accepted rows, newest first, and how far it was looked at.
@@ -88,9 +90,66 @@ static fq_err gather_given(fq_call *call, const fq_list_of *list, size_t limit, 
         const uint64_t id = id_of(list->rows[i]);
         if (id > range.above && (range.below == 0 || id < range.below) &&
             !gather(out, list->rows[i])) {
-            break;
+            return FQ_OK;
         }
     }
+    if (list->rows_cut) {
+        out->more = true;
+        out->last = id_of(list->rows[list->row_count - 1]);
+    }
+    return FQ_OK;
+}
+
+// --- rows found by way of another table ---
+
+fq_err fq_list_found_begin(const fq_list_of *list, fq_list_found *out) {
+    fq_scan range = {0};
+    FQ_TRY(range_of(list, &range));
+    out->above = range.above;
+    out->below = range.below;
+    out->count = 0;
+    out->cut = false;
+    return FQ_OK;
+}
+
+static int newest_first(const void *left, const void *right) {
+    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return a < b ? 1 : a > b ? -1 : 0;
+}
+
+static void keep_newest(fq_list_found *found) {
+    qsort(found->ids, found->count, sizeof(found->ids[0]), newest_first);
+    if (found->count > FQ_LIST_FOUND_MAX) {
+        found->count = FQ_LIST_FOUND_MAX;
+        found->cut = true;
+    }
+}
+
+void fq_list_found_add(fq_list_found *found, uint64_t id) {
+    if (id <= found->above || (found->below != 0 && id >= found->below)) {
+        return;
+    }
+    if (found->count == sizeof(found->ids) / sizeof(found->ids[0])) {
+        keep_newest(found);
+    }
+    found->ids[found->count++] = id;
+}
+
+fq_err fq_list_found_load(fq_call *call, fq_reader *reader, fq_list_found *found,
+                          fq_list_of *list) {
+    keep_newest(found);
+    list->rows = FQ_NEW_ARRAY(call->arena, fq_row *, FQ_LIST_FOUND_MAX);
+    for (size_t i = 0; i < found->count; i++) {
+        fq_row *row = fq_row_make(list->table, call->arena);
+        fq_column_set_integer(row, &list->table->columns[0], (int64_t)found->ids[i]);
+        FQ_TRY(call->service->engine->ops->reader_load(reader, call->arena,
+                                                       &(fq_row_group){list->table, &row, 1}, 1));
+        if (row->state != FQ_ROW_ABSENT) {
+            list->rows[list->row_count++] = row;
+        }
+    }
+    list->rows_cut = found->cut && list->row_count > 0;
+    list->source_count = 0;
     return FQ_OK;
 }
 

@@ -48,6 +48,7 @@ typedef struct {
     size_t source_count;
     fq_row **rows;  // with source_count 0: rows that the caller has found, newest first
     size_t row_count;
+    bool rows_cut;  // there are older ones than these
     const fq_page *page;
     // Does this row belong to the list? (filters, and what the caller may see)
     bool (*accept)(void *context, const fq_row *row);
@@ -62,3 +63,20 @@ typedef struct {
 // Reads the page and writes the answer {"object":"list","data":[…],"has_more":…,"next":…}.
 // Errors: invalid_field (`after`), unavailable.
 FQ_MUST_USE fq_err fq_list_answer(fq_call *call, fq_reader *reader, const fq_list_of *list);
+
+// Ids that were found by way of another table, in any order: of those that may stand on the page,
+// the newest, as many as a page needs.
+enum { FQ_LIST_FOUND_MAX = FQ_PAGE_LIMIT_MAX + 1 };
+typedef struct {
+    uint64_t ids[2 * FQ_LIST_FOUND_MAX];  // the newest come first when the older half is dropped
+    size_t count;
+    uint64_t above, below;
+    bool cut;
+} fq_list_found;
+
+// Begins with none. Errors: invalid_field (`after`).
+FQ_MUST_USE fq_err fq_list_found_begin(const fq_list_of *list, fq_list_found *out);
+void fq_list_found_add(fq_list_found *found, uint64_t id);
+// Loads their rows, which become the list's.
+FQ_MUST_USE fq_err fq_list_found_load(fq_call *call, fq_reader *reader, fq_list_found *found,
+                                      fq_list_of *list);

@@ -51,13 +51,14 @@ static void counted(void *context, fq_batch *batch) {
 
 // --- opening and ending ---
 
-// Before anything is made in the data: test keys never get into live data, nor live ones out.
-static fq_err check_mode(fq_service *service) {
+// Test keys never get into live data, nor live ones out: asked before anything is made in the data,
+// stamped when the service has opened, so that a first start that failed leaves the choice.
+static fq_err check_mode(fq_service *service, bool stamp) {
     const fq_str wanted = service->live ? FQ_STR("live") : FQ_STR("sandbox");
     fq_buffer found;
     fq_buffer_init(&found, 64);
-    fq_err err =
-        fq_store_stamp(service->engine, "mode", service->any_mode ? (fq_str){0} : wanted, &found);
+    fq_err err = fq_store_stamp(service->engine, "mode",
+                                stamp && !service->any_mode ? wanted : (fq_str){0}, &found);
     if (!err.code && service->any_mode && found.len > 0) {
         service->live = fq_str_equal(fq_buffer_str(&found), FQ_STR("live"));
     } else if (!err.code && found.len > 0 && !fq_str_equal(fq_buffer_str(&found), wanted)) {
@@ -83,10 +84,11 @@ fq_err fq_service_open(fq_service *service, const char *where) {
         .migrate = settings->store_migrate,
     };
     FQ_TRY(fq_store_open(where, service->kind->schema, &options, &service->engine));
-    FQ_TRY(check_mode(service));
+    FQ_TRY(check_mode(service, false));
     if (service->kind->open) {
         FQ_TRY(service->kind->open(service));
     }
+    FQ_TRY(check_mode(service, true));
     fq_measure_init(&service->measures, service->kind->name, service->engine->ops->system);
     const fq_writer_config config = {
         .service = service->kind->name,

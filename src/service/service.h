@@ -94,7 +94,8 @@ struct fq_service {
     struct fq_worker *worker;     // its timers
     fq_measures measures;
     void *state;
-    bool live;      // mode
+    _Atomic(const char *) url;  // where this process is served; NULL until it is
+    bool live;                  // mode
     bool any_mode;  // of a command without a server: `live` follows the data, which are not stamped
 };
 

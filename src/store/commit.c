@@ -11,7 +11,7 @@
 #include <time.h>
 
 enum {
-    BATCH_ARENA_BYTES_MAX = 1 << 30,  // 4,096 rows of 190 KiB, and what is told of them
+    BATCH_ARENA_BYTES_MAX = 1 << 30,  // 2,048 rows of 190 KiB, and what is told of them
     BATCH_ARENA_KEPT_BYTES = 4 << 20,
     SCRATCH_BYTES_MAX = 16 << 20,
     TRIES_MAX = 12,         // conflicts in a row before the batch is given up with 503

@@ -1,16 +1,16 @@
 // The PostgreSQL engine: a batch's transaction in four round trips, and the lookup of a commit
 // whose answer was lost.
 //
-//     begin, load     one a round of load: BEGIN, every table's lookup, rows locked in key order
+//     begin, load     one a round of load: BEGIN, every table's lookup, in key order
 //     save, head_lock one: every table's insert, update and delete, then the head, then the lease
 //     save, commit    one: journals, the head, the claim, COMMIT
 //
 // Several writers may share a database; the head orders their commits. A writer that is alone with
 // it locks nothing else: it reads one state of the database (REPEATABLE READ), remembers accounts
-// and parties, and to lock the head fails where another writer has committed since. Having met another writer so, it locks what it
-// loads for a while (READ COMMITTED is enough then: what a batch decides on is locked, what it
-// found absent is inserted under a primary key). A lock is a write to the row and to the log: with
-// four rows a payment they cost as much as the payment's own rows.
+// and parties, and to lock the head fails where another writer has committed since. Having met
+// another writer so, it locks what it loads for a while (READ COMMITTED is enough then: what a
+// batch decides on is locked, what it found absent is inserted under a primary key). A lock is a
+// write to the row and to the log.
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/postgres_engine.h"
@@ -117,9 +117,9 @@ bool postgres_read_head(void *context, const PGresult *result) {
 fq_err postgres_begin(postgres_engine *engine, const char *how) {
     FQ_ASSERT(!engine->read_only);
     FQ_TRY(postgres_writer_connect(engine));
-    postgres_link_execute(
-        &engine->writer,
-        (postgres_step){.verb = "begin", .subject = how, .rows_expected = -1}, NULL);
+    postgres_link_execute(&engine->writer,
+                          (postgres_step){.verb = "begin", .subject = how, .rows_expected = -1},
+                          NULL);
     return FQ_OK;
 }
 

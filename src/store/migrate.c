@@ -101,6 +101,56 @@ static fq_err execute(const fq_migrator *migrator, const char *text) {
     return err;
 }
 
+// Asks for an integer in the engine's own words.
+static fq_err ask(const fq_migrator *migrator, const char *template, int64_t *out) {
+    fq_buffer sql;
+    fq_buffer_init(&sql, FQ_MIGRATION_BYTES_MAX);
+    fq_migration_text(template, migrator->dialect, &sql);
+    const fq_err err = migrator->integer(migrator->context, sql.at, out);
+    fq_buffer_free(&sql);
+    return err;
+}
+
+static fq_err is_empty(const fq_migrator *migrator, bool *out) {
+    int64_t tables = 0;
+    FQ_TRY(ask(migrator,
+               "-- sqlite: SELECT count(*) FROM sqlite_master WHERE name = 'schema_migration'\n"
+               "-- postgres: SELECT count(*) FROM pg_tables\n"
+               "-- postgres: WHERE schemaname = 'public' AND tablename = 'schema_migration'\n",
+               &tables));
+    *out = tables == 0;
+    return FQ_OK;
+}
+
+// A file copied to another service's name must not be taken for it.
+static fq_err check_service(const fq_migrator *migrator, const fq_schema *schema) {
+    int64_t others = 0;
+    char sql[300];
+    snprintf(sql, sizeof(sql),
+             "SELECT count(*) FROM stamp WHERE name = 'service' AND\n"
+             "-- sqlite: CAST(value AS TEXT) <> '%s'\n"
+             "-- postgres: convert_from(value, 'UTF8') <> '%s'\n",
+             schema->service, schema->service);
+    FQ_TRY(ask(migrator, sql, &others));
+    if (others > 0) {
+        fq_log(FQ_LOG_ERROR,
+               "this is another service's database: put each service's own back in its place",
+               FQ_LOG_TEXT("service", schema->service));
+        return fq_refuse(FQ_STATE_CONFLICT, NULL);
+    }
+    return FQ_OK;
+}
+
+static fq_err stamp_service(const fq_migrator *migrator, const fq_schema *schema) {
+    char sql[300];
+    snprintf(sql, sizeof(sql),
+             "-- sqlite: INSERT OR IGNORE INTO stamp VALUES ('service', CAST('%s' AS BLOB));\n"
+             "-- postgres: INSERT INTO stamp VALUES ('service', convert_to('%s', 'UTF8'))\n"
+             "-- postgres:   ON CONFLICT DO NOTHING;\n",
+             schema->service, schema->service);
+    return execute(migrator, sql);
+}
+
 static fq_err last_applied(const fq_migrator *migrator, int64_t *out) {
     *out = 0;
     return migrator->integer(migrator->context,
@@ -138,6 +188,7 @@ static fq_err finish(const fq_migrator *migrator, fq_err err) {
 static fq_err apply_all(const fq_migrator *migrator, const fq_schema *schema) {
     FQ_TRY(execute(migrator, begin));
     FQ_TRY(finish(migrator, execute(migrator, house)));
+    FQ_TRY(stamp_service(migrator, schema));
     int64_t last = 0;
     FQ_TRY(last_applied(migrator, &last));
     for (int64_t number = last + 1; number <= (int64_t)schema->migration_count; number++) {
@@ -176,6 +227,16 @@ static fq_err check(const fq_migrator *migrator, const fq_schema *schema) {
 }
 
 fq_err fq_migrate(const fq_migrator *migrator, const fq_schema *schema, bool apply) {
+    bool empty;
+    FQ_TRY(is_empty(migrator, &empty));
+    if (empty && !apply) {
+        fq_log(FQ_LOG_ERROR, "the database is empty: run `feiqian db migrate`",
+               FQ_LOG_TEXT("service", schema->service));
+        return fq_refuse(FQ_STATE_CONFLICT, NULL);
+    }
+    if (!empty) {
+        FQ_TRY(check_service(migrator, schema));
+    }
     if (apply) {
         FQ_TRY(apply_all(migrator, schema));
     }

@@ -4,8 +4,8 @@
 //
 // A text is a template. {int} is INTEGER or BIGINT, {bytes} is BLOB or BYTEA, {without_rowid} is
 // WITHOUT ROWID or nothing, {updated} leaves PostgreSQL room on the page for rows that will change
-// (then no index has to follow them); a line that begins with "-- sqlite:" or "-- postgres:" is for that
-// engine alone. Its first line may say "-- oldest: N": the result can be used by a binary that
+// (then no index has to follow them); a line that begins with "-- sqlite:" or "-- postgres:" is for
+// that engine alone. Its first line may say "-- oldest: N": the result can be used by a binary that
 // knows only the first N migrations (so that an old and a new version run side by side); without
 // it, only by one that knows this migration too.
 #pragma once
@@ -37,7 +37,7 @@ int64_t fq_migration_oldest(const char *text, int64_t number);
 // is new when `apply`, and checks that this binary may run on the result. May be broken off
 // anywhere and begun again; on PostgreSQL also by several processes at once.
 // Errors: FQ_STATE_CONFLICT (the schema is too new for this binary, or behind it and `apply` is
-// false), the migrator's.
+// false; or the database is another service's), the migrator's.
 FQ_MUST_USE fq_err fq_migrate(const fq_migrator *migrator, const fq_schema *schema, bool apply);
 
 // Gets the stamp `name`, or sets it to `wanted` when there is none yet (with an empty `wanted` it

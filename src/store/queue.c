@@ -133,10 +133,9 @@ fq_command *fq_queue_cut_late(fq_queue *queue, int64_t now_ms) {
             queue->end = at;
         }
         queue->units -= command->units;
-        command->outcome = fq_refuse(is_at_hand(queue, &command->request)
-                                         ? FQ_IDEMPOTENCY_IN_PROGRESS
-                                         : FQ_UNAVAILABLE,
-                                     NULL);
+        command->outcome = fq_refuse(
+            is_at_hand(queue, &command->request) ? FQ_IDEMPOTENCY_IN_PROGRESS : FQ_UNAVAILABLE,
+            NULL);
         command->next = NULL;
         *late_end = command;
         late_end = &command->next;

@@ -49,24 +49,36 @@ static fq_err make_file(const char *path) {
     return FQ_OK;
 }
 
+// Where the master key comes from, for people and to be opened.
+static fq_err find_master_key(const fq_settings *settings, char out[PATH_MAX]) {
+    if (settings->crypto_master_key[0]) {
+        snprintf(out, PATH_MAX, "crypto.master_key");
+    } else if (settings->crypto_master_key_file[0]) {
+        snprintf(out, PATH_MAX, "%s", settings->crypto_master_key_file);
+    } else if (!default_path(settings, out)) {
+        return tell(fq_refuse(FQ_INVALID_FIELD, "crypto.master_key_file"), "");
+    }
+    return FQ_OK;
+}
+
 // `first`: nothing is sealed yet, so that a key may still be made. A live system is given one.
-static fq_err get_master_key(const fq_service *service, bool first, fq_master_key *out) {
+static fq_err get_master_key(const fq_service *service, bool first, const char *path,
+                             fq_master_key *out) {
     const fq_settings *settings = service->settings;
+    struct stat about;
     if (settings->crypto_master_key[0]) {
         const fq_str text = fq_str_of(settings->crypto_master_key);
-        return tell(fq_master_key_from_base64(text, "crypto.master_key", out), "");
+        return tell(fq_master_key_from_base64(text, "crypto.master_key", out), path);
     }
-    char own[PATH_MAX];
-    const char *path = settings->crypto_master_key_file;
-    if (!path[0]) {
-        struct stat about;
-        if (!default_path(settings, own)) {
-            return tell(fq_refuse(FQ_INVALID_FIELD, "crypto.master_key_file"), "");
+    if (first && !settings->crypto_master_key_file[0] && lstat(path, &about) != 0 &&
+        errno == ENOENT) {
+        if (service->live) {
+            return tell(fq_refuse_text(FQ_INVALID_FIELD, "crypto.master_key_file",
+                                       "in live mode none is made at the first start: make the "
+                                       "file, 32 random bytes in base64, mode 0600"),
+                        path);
         }
-        path = own;
-        if (first && !service->live && lstat(path, &about) != 0 && errno == ENOENT) {
-            FQ_TRY(tell(make_file(path), path));
-        }
+        FQ_TRY(tell(make_file(path), path));
     }
     return tell(fq_master_key_from_file(path, "crypto.master_key_file", out), path);
 }
@@ -149,15 +161,17 @@ static fq_err make_first_keys(fq_service *service, fq_arena *arena) {
 static fq_err load(fq_service *service, fq_reader *reader, fq_arena *arena) {
     collecting found = {.arena = arena};
     fq_master_key master;
+    char path[PATH_MAX];
     FQ_TRY(read_keys(service->engine, reader, &found));
-    FQ_TRY(get_master_key(service, found.count == 0, &master));
+    FQ_TRY(find_master_key(service->settings, path));
+    FQ_TRY(get_master_key(service, found.count == 0, path, &master));
     service->keyring = fq_keyring_new(&master);
     fq_master_key_wipe(&master);
     if (found.count == 0) {
         FQ_TRY(make_first_keys(service, arena));
         FQ_TRY(read_keys(service->engine, reader, &found));
     }
-    return tell(add_keys(service->keyring, &found), "");
+    return tell(add_keys(service->keyring, &found), path);
 }
 
 fq_err user_keyring_open(fq_service *service) {

@@ -3,8 +3,9 @@
 #include "user/rows.h"
 
 #include "base/log.h"
+#include "service/question.h"
 
-enum { IDS_MAX = 1000, FIRST_KEY = 1, HEX_MAX = 2 * FQ_HASH_BYTES };
+enum { FIRST_KEY = 1, HEX_MAX = 2 * FQ_HASH_BYTES };
 
 // --- reading rows ---
 
@@ -65,11 +66,6 @@ fq_err user_look(fq_service *service, fq_arena *arena, const fq_table *table, ui
 
 // --- questions and answers between processes ---
 
-static int64_t integer_of(const fq_json *object, const char *name) {
-    const fq_json *member = fq_json_member(object, name);
-    return member && member->is_integer ? member->integer : 0;
-}
-
 static fq_str text_of(const fq_json *object, const char *name) {
     const fq_json *member = fq_json_member(object, name);
     return member ? member->text : (fq_str){0};
@@ -78,39 +74,6 @@ static fq_str text_of(const fq_json *object, const char *name) {
 static bool bool_of(const fq_json *object, const char *name) {
     const fq_json *member = fq_json_member(object, name);
     return member && member->type == FQ_JSON_BOOL && member->boolean;
-}
-
-static fq_str ids_body(fq_arena *arena, const uint64_t *ids, size_t count) {
-    const size_t room = 32 + count * 24;
-    fq_buffer body = {.at = fq_arena_alloc(arena, room), .capacity = room, .bytes_max = room};
-    FQ_ADD(&body, "{\"ids\":[");
-    for (size_t i = 0; i < count; i++) {
-        fq_buffer_printf(&body, "%s%lld", i > 0 ? "," : "", (long long)ids[i]);
-    }
-    FQ_ADD(&body, "]}");
-    return fq_buffer_str(&body);
-}
-
-typedef struct {
-    const fq_json *ids;
-} ids_query;
-
-static const fq_field ids_rows[] = {
-    {.name = "ids", .kind = FQ_FIELD_VALUE, .required = true, .offset = FQ_AT(ids_query, ids)}};
-static const fq_fields ids_fields = FQ_FIELDS(ids_rows, ids_query);
-
-static fq_err decode_ids(fq_call *call, uint64_t **out, size_t *out_count) {
-    ids_query query;
-    FQ_TRY(fq_call_body(call, &ids_fields, &query));
-    if (query.ids->type != FQ_JSON_ARRAY || query.ids->count > IDS_MAX) {
-        return fq_refuse_text(FQ_INVALID_FIELD, "ids", "a list of at most 1,000");
-    }
-    *out_count = 0;
-    *out = FQ_NEW_ARRAY(call->arena, uint64_t, query.ids->count + 1);
-    for (const fq_json *id = query.ids->first; id; id = id->next) {
-        (*out)[(*out_count)++] = id->is_integer ? (uint64_t)id->integer : 0;
-    }
-    return FQ_OK;
 }
 
 static fq_str base64_of(fq_arena *arena, fq_str bytes) {
@@ -146,7 +109,7 @@ static fq_err answer_facts(question *asked, fq_reader *reader) {
 
 fq_err fq_user_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids, size_t count,
                         fq_user_facts *out) {
-    FQ_ASSERT(count <= IDS_MAX);
+    FQ_ASSERT(count <= FQ_QUESTION_IDS_MAX);
     fq_service *local = peers->peer[FQ_SERVICE_USER].local;
     if (local) {
         return with_reader(
@@ -154,16 +117,16 @@ fq_err fq_user_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *
             answer_facts);
     }
     const fq_json *answer;
-    FQ_TRY(fq_peer_call(peers, FQ_SERVICE_USER, "/internal/user/facts", ids_body(arena, ids, count),
-                        arena, &answer));
+    FQ_TRY(fq_peer_call(peers, FQ_SERVICE_USER, "/internal/user/facts",
+                        fq_question_ids(arena, ids, count), arena, &answer));
     const fq_json *facts = fq_json_member(answer, "facts");
     size_t i = 0;
     for (const fq_json *at = facts ? facts->first : NULL; at && i < count; at = at->next, i++) {
         out[i] = (fq_user_facts){.id = {ids[i]},
                                  .exists = bool_of(at, "exists"),
-                                 .status = (fq_user_status)integer_of(at, "status"),
-                                 .roles = (uint32_t)integer_of(at, "roles"),
-                                 .version = (uint64_t)integer_of(at, "version")};
+                                 .status = (fq_user_status)fq_question_integer(at, "status"),
+                                 .roles = (uint32_t)fq_question_integer(at, "roles"),
+                                 .version = (uint64_t)fq_question_integer(at, "version")};
     }
     return i == count ? FQ_OK : fq_refuse(FQ_UNAVAILABLE, NULL);
 }
@@ -171,7 +134,7 @@ fq_err fq_user_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *
 fq_err user_internal_facts(fq_call *call, fq_reader *reader) {
     uint64_t *ids;
     size_t count;
-    FQ_TRY(decode_ids(call, &ids, &count));
+    FQ_TRY(fq_question_decode_ids(call, &ids, &count));
     fq_user_facts *facts = FQ_NEW_ARRAY(call->arena, fq_user_facts, count + 1);
     question asked = {
         .service = call->service, .arena = call->arena, .ids = ids, .count = count, .out = facts};
@@ -315,12 +278,12 @@ static fq_err answer_records(fq_call *call, const fq_key_record *records, size_t
 static fq_err read_record(fq_keyring *ring, fq_arena *arena, const fq_json *at,
                           fq_key_record *out) {
     fq_str sealed;
-    *out = (fq_key_record){.id = {(uint64_t)integer_of(at, "id")},
-                           .root = {(uint64_t)integer_of(at, "root")},
+    *out = (fq_key_record){.id = {(uint64_t)fq_question_integer(at, "id")},
+                           .root = {(uint64_t)fq_question_integer(at, "root")},
                            .exists = bool_of(at, "exists"),
                            .revoked = bool_of(at, "revoked"),
-                           .scope = (fq_scope)integer_of(at, "scope"),
-                           .user = {(uint64_t)integer_of(at, "user")}};
+                           .scope = (fq_scope)fq_question_integer(at, "scope"),
+                           .user = {(uint64_t)fq_question_integer(at, "user")}};
     if (!fq_algorithm_parse(text_of(at, "algorithm"), &out->algorithm) ||
         !from_base64(arena, text_of(at, "material"), &sealed) || out->scope > FQ_SCOPE_PAYER ||
         (out->exists && out->scope == FQ_SCOPE_HOUSE)) {
@@ -358,11 +321,11 @@ static fq_err ask_records(const fq_peers *peers, fq_arena *arena, const char *pa
 
 fq_err fq_user_keys_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids, size_t count,
                        fq_key_record *out) {
-    FQ_ASSERT(count <= IDS_MAX);
+    FQ_ASSERT(count <= FQ_QUESTION_IDS_MAX);
     fq_service *local = peers->peer[FQ_SERVICE_USER].local;
     if (!local) {
-        return ask_records(peers, arena, "/internal/user/keys", ids_body(arena, ids, count), count,
-                           out);
+        return ask_records(peers, arena, "/internal/user/keys", fq_question_ids(arena, ids, count),
+                           count, out);
     }
     const fq_err err = with_reader(
         &(question){.service = local, .arena = arena, .ids = ids, .count = count, .out = out},
@@ -388,7 +351,7 @@ fq_err fq_user_key_of_token(const fq_peers *peers, fq_arena *arena, const fq_has
 fq_err user_internal_keys(fq_call *call, fq_reader *reader) {
     uint64_t *ids;
     size_t count;
-    FQ_TRY(decode_ids(call, &ids, &count));
+    FQ_TRY(fq_question_decode_ids(call, &ids, &count));
     fq_key_record *records = FQ_NEW_ARRAY(call->arena, fq_key_record, count + 1);
     question asked = {
         .service = call->service, .arena = call->arena, .ids = ids, .count = count, .out = records};

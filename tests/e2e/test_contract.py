@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from client import Bearer, Client
+from client import Bearer, Client, expect, pages
 from conftest import Deploy
 from feiqian import ROOT
 from world import World
@@ -61,6 +63,37 @@ def run(url: str, token: str, paths: str, folder: Path, examples: int) -> None:
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-3000:]
+
+
+def test_every_field_of_an_answer_is_in_the_contract(fq: World) -> None:
+    schemas = yaml.safe_load(CONTRACT.read_text("utf-8"))["components"]["schemas"]
+    held, sale = fq.authorized(), fq.sale()
+    refund, user = fq.refund(sale.payment, 1), fq.user(email="a@example.com", phone="+8613800138000")
+    account = fq.accounts(sale.payer)[0]["id"]
+    answers = {
+        "User": user,
+        "Order": fq.get(sale.order),
+        "Payment": held.payment,
+        "Refund": refund,
+        "Topup": fq.topup(sale.payer, 1, reference="t"),
+        "Account": expect(fq.admin.get(f"/v1/accounts/{account}", at=user["created_at"])),
+        "Entry": pages(fq.admin, f"/v1/accounts/{account}/entries")[0],
+        "Event": expect(fq.admin.get("/v1/events", limit=1))["data"][0],
+        "Balance": fq.balances(sale.payer)[0],
+    }
+    for name, answer in answers.items():
+        assert set(answer) <= set(schemas[name]["properties"]), name
+        assert set(schemas[name]["required"]) <= set(answer), name
+
+
+@pytest.mark.parametrize("field", ["email", "phone", "locale", "metadata"])
+def test_what_null_takes_away_may_be_null_in_the_contract(fq: World, field: str) -> None:
+    schemas = yaml.safe_load(CONTRACT.read_text("utf-8"))
+    update = {"$ref": "#/components/schemas/UserUpdate", "components": schemas["components"]}
+    user = fq.user(email="b@example.com", phone="+8613800138001", locale="en", metadata={"a": "b"})
+    changed = expect(fq.admin.patch(f"/v1/users/{user['id']}", {field: None}))
+    assert not changed.get(field)
+    Draft202012Validator(update).validate({field: None})
 
 
 @pytest.mark.timeout(SECONDS + 60)

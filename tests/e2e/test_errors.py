@@ -346,3 +346,14 @@ def _(fq: World) -> Answer:
     headers["Content-Type"] = "application/problem+json"
     headers["Request-Id"] = whole.header("Request-Id") or ""
     return Answer(first["status"], headers, json.dumps(first["body"]).encode())
+
+
+def test_where_type_leads_each_code_is_explained(fq: World) -> None:
+    anybody = fq.deployment.anonymous()
+    for code, status in names.CODES.items():
+        page = anybody.get(f"/problems/{code}")
+        assert page.status == 200 and page.header("Content-Type") == "text/plain; charset=utf-8", code
+        text = page.body.decode()
+        assert text.startswith(f"{code} ({status})\n\n") and text.endswith("。\n"), text
+        assert "{" not in text, text  # no blank of a sentence is left to see
+    refused(anybody.get("/problems/no_such_code"), "route_not_found")

@@ -114,6 +114,17 @@ def test_another_path_is_another_request(fq: World) -> None:
     assert fq.get(other.payment)["status"] == "authorized"
 
 
+def test_a_reused_key_cancels_no_second_order(fq: World) -> None:
+    """Payment closes an order before it is cancelled: not one whose cancelling is refused."""
+    payee, payer, key = fq.merchant(), fq.payer(100), fresh()
+    first, second = fq.order(payee, 100), fq.order(payee, 100)
+    expect(fq.admin.post(f"/v1/orders/{first['id']}/cancel", key=key))
+    problem = refused(fq.admin.post(f"/v1/orders/{second['id']}/cancel", key=key), "idempotency_key_reused")
+    assert problem["differs"] == ["path"]
+    assert fq.get(second)["status"] == "pending"
+    fq.pay(second, payer)
+
+
 def test_a_refusal_is_not_kept(fq: World) -> None:
     payer, order = fq.payer(99), fq.order(fq.merchant(), 100)
     body, key = fq.payment_body(order, payer), fresh()

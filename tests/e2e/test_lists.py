@@ -51,6 +51,22 @@ def test_payments_by_payer_payee_order_and_status(fq: World) -> None:
     assert pages(fq.admin, "/v1/payments", order_id="ord_0123456789012") == []
 
 
+def test_an_order_lists_all_its_attempts(fq: World) -> None:
+    order, payer = fq.order(fq.merchant(), 100), fq.payer(100)
+    made = []
+    for _ in range(105):
+        attempt = fq.pay(order, payer, capture="manual")
+        fq.act(attempt, "cancel")
+        made.append(attempt)
+    newest_first = ids(made)[::-1]
+    for limit in (20, 100):
+        assert ids(pages(fq.admin, "/v1/payments", order_id=order["id"], limit=limit)) == newest_first
+    none = pages(fq.admin, "/v1/payments", order_id=order["id"], status="succeeded")
+    assert none == []
+    oldest = pages(fq.admin, "/v1/payments", order_id=order["id"], created_to=made[0]["created_at"])
+    assert made[0]["id"] in ids(oldest)
+
+
 def test_an_orders_status_reaches_its_list(fq: World) -> None:
     payee, payer = fq.merchant(), fq.payer(100)
     paid, open_order = fq.order(payee, 100), fq.order(payee, 100)

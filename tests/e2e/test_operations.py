@@ -99,6 +99,19 @@ def test_a_log_line_is_one_json_object(deploy: Deploy) -> None:
         assert record["level"] in ("error", "warn", "info", "debug")
 
 
+def test_the_sandbox_clock_stays_where_ids_reach(deploy: Deploy) -> None:
+    """An id holds its time in 41 bits; past them no row could ever be made again."""
+    own = deploy()
+    world = World(own)
+    decade = {"advance_s": 10 * 366 * 86400}
+    answers = [world.admin.post(names.CLOCK, decade) for _ in range(8)]
+    assert [answer.status for answer in answers[:3]] == [200] * 3, answers
+    problem = refused(answers[-1], "invalid_field")
+    assert problem["param"] == "advance_s" and "2070" in problem["detail"]
+    assert world.user()["status"] == "active"
+    own.stop()
+
+
 def test_metrics_on_a_port_of_their_own(deploy: Deploy) -> None:
     port = free_port()
     own = deploy(start=False)

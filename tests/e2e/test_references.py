@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from client import expect, pages, refused
 from world import World
 
@@ -65,3 +67,20 @@ def test_a_refused_payment_does_not_keep_its_reference(fq: World) -> None:
     refused(fq.try_pay(order, payer, reference="R-1"), "insufficient_balance")
     fq.topup(payer, 100)
     assert expect(fq.try_pay(order, payer, reference="R-1"), 201)["reference"] == "R-1"
+
+
+def test_each_payees_is_found_among_many(fq: World) -> None:
+    """More payees than a page holds use the same number, as small shops do that begin with 1."""
+    count, reference = 110, f"common-{uuid.uuid4().hex}"
+    payees, payer = [fq.merchant() for _ in range(count)], fq.payer(count)
+    orders = [fq.order(payee, 1, reference=reference) for payee in payees]
+    payments = [fq.pay(order, payer, reference=reference) for order in orders]
+    for kind, made in (("orders", orders), ("payments", payments)):
+        everything = pages(fq.admin, f"/v1/{kind}", reference=reference)
+        assert [one["id"] for one in everything] == [one["id"] for one in made[::-1]]
+        for payee, own in zip(payees, made, strict=True):
+            found = pages(fq.admin, f"/v1/{kind}", reference=reference, user_id=payee["id"])
+            assert [one["id"] for one in found] == [own["id"]]
+    own = fq.client(f"merchant:{payees[0]['id']}")
+    assert [one["id"] for one in pages(own, "/v1/orders", reference=reference)] == [orders[0]["id"]]
+    assert [one["id"] for one in pages(own, "/v1/payments", reference=reference)] == [payments[0]["id"]]

@@ -125,6 +125,20 @@ def test_contract_lists_the_codes_of_the_tests() -> None:
     assert sorted(listed) == sorted(names.CODES)
 
 
+def test_contract_has_every_endpoint() -> None:
+    import yaml
+
+    contract = yaml.safe_load((ROOT / "api" / "openapi.yaml").read_text("utf-8"))
+    listed = {
+        (method.upper(), path)
+        for path, methods in contract["paths"].items()
+        for method in methods
+        if method != "parameters"
+    }
+    printed = (ROOT / "docs" / "reference" / "endpoints.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `([A-Z]+) (\S+)`", printed, re.MULTILINE)) == listed
+
+
 def test_contract_is_valid_openapi_and_requests_are_strict() -> None:
     import yaml
     from openapi_spec_validator import validate

@@ -255,3 +255,14 @@ def test_a_payers_own_key_pays_and_no_others(fq: World) -> None:
     reader = Payer(fq, scope="read")
     refused(reader.pay(order, payer), "not_allowed", "无权操作")
     paid(own.pay(order, payer))
+
+
+def test_a_signature_is_over_all_of_a_body_that_grows_in_canonical_form(caller: Payer) -> None:
+    """4,000 times 1e20, of 21 digits each, and long texts: what is wrong is the field, not the signature."""
+    fq = caller.fq
+    order, payer = fq.order(fq.merchant(), 100), fq.payer(100)
+    body = caller.body(order, payer, zzz=[10**20] * 4000, zzzz="x" * 44000)
+    signed = json.dumps(signing.sign_body(body, caller.key)).replace(str(10**20), "1e20")
+    client = Client(fq.deployment.url_for, fq.deployment.anonymous().credentials)
+    answer = client.post(f"/payment/{order['id']}", signed.replace(" ", "").encode(), key=None)
+    assert answer.status == 400 and answer.json()["code"] == "unknown_field", answer

@@ -160,10 +160,32 @@ static void test_settings_that_belong_together(void **state) {
         {"server.services", "order,payment", true},
         {"crypto.master_key", "x", true},
         {"crypto.master_key_file", "y", false},
+        {"crypto.master_key_file", "", true},
+        {"server.listen", "127.0.0.1:65536", false},
+        {"server.listen", "127.0.0.1", false},
+        {"server.listen", "", false},
+        {"server.listen", "[::1]:0", true},
+        {"server.admin_listen", "9090", false},
+        {"server.admin_listen", "127.0.0.1:9090", true},
+        {"server.origin", "pay.example", false},
+        {"server.origin", "https://pay.example/", false},
+        {"server.origin", "https://pay.example:0", false},
+        {"server.origin", "https://:443", false},
+        {"server.origin", "https://[::1]", true},
+        {"server.origin", "https://pay.example:8443", true},
+        {"order.checkout_url", "http://shop.example:0/to", false},
+        {"order.checkout_url", "http://shop.example/to?order=", false},
+        {"order.checkout_url", "http://shop.example:81/to", true},
+        {"server.data", "mysql://db/feiqian", false},
+        {"server.data", "", false},
+        {"server.data", "postgresql://db/feiqian", true},
+        {"user.data", "postgress://db/feiqian", false},
+        {"user.data", "", true},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         assert_true(fq_config_set(&config, rows[i].name, rows[i].value, "test", &fault));
-        assert_int_equal(fq_config_check(&config, &fault), rows[i].right);
+        assert_int_equal(fq_config_check(&config, &fault) && fq_config_check_peers(&config, &fault),
+                         rows[i].right);
     }
 }
 
@@ -173,6 +195,18 @@ static void note_change(const fq_setting_row *row, bool taken) {
     taken_count += taken;
     left_count += !taken;
     assert_int_equal(taken, row->reloads);
+}
+
+// Who looks into one service's database need not know where the other services are.
+static void test_peers_are_asked_for_apart(void **state) {
+    (void)state;
+    assert_true(fq_config_set(&config, "server.services", "payment", "test", &fault));
+    assert_true(fq_config_check(&config, &fault));
+    assert_false(fq_config_check_peers(&config, &fault));
+    assert_non_null(strstr(fault.sentence[FQ_ENGLISH], "user.url"));
+    assert_true(fq_config_set(&config, "server.services", "user,shop", "test", &fault));
+    assert_false(fq_config_check(&config, &fault));
+    assert_non_null(strstr(fault.sentence[FQ_ENGLISH], "user,shop"));
 }
 
 // A running server takes over what it can, and keeps the rest.
@@ -241,6 +275,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_files_that_are_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_environment_and_flags, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_settings_that_belong_together, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_peers_are_asked_for_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_printed_text_loads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_table_is_whole, set_up, tear_down),

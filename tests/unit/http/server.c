@@ -7,6 +7,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -343,6 +344,39 @@ static void drain_finishes_and_refuses(void **state) {
     rig_stop(&r);
 }
 
+// Large bodies are taken in before anybody has said who he is.
+static void bodies_on_their_way_share_a_limit(void **state) {
+    (void)state;
+    enum { LARGE = 900 * 1024 };
+    static char some[LARGE];
+    rig r;
+    const fq_server_config limits = {.input_bytes_max = 3 << 20};
+    rig_start(&r, &limits, NULL);
+    for (int round = 0; round < 3; round++) {  // what is closed gives its part back
+        struct pollfd waiting[4];
+        for (int i = 0; i < 4; i++) {
+            waiting[i] = (struct pollfd){.fd = rig_connect(r.port), .events = POLLIN};
+            RIG_SEND(waiting[i].fd,
+                     "PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n");
+            rig_send(waiting[i].fd, some, LARGE);
+        }
+        assert_int_equal(poll(waiting, 4, 10000), 1);
+        char *text = ASK(&r, GET("/healthz"), 1, NULL);
+        assert_int_equal(rig_status(text), 200);
+        free(text);
+        for (int i = 0; i < 4; i++) {
+            text = waiting[i].revents ? rig_read(waiting[i].fd, 1, 2000, NULL) : NULL;
+            assert_true(!text || rig_status(text) == 503);
+            free(text);
+            close(waiting[i].fd);
+        }
+        while (fq_server_connections(r.server) > 0) {
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
+    }
+    rig_stop(&r);
+}
+
 static void limits_on_connections_hold(void **state) {
     (void)state;
     rig r;
@@ -516,6 +550,7 @@ int main(void) {
         cmocka_unit_test(the_slow_are_cut_off),
         cmocka_unit_test(a_client_that_leaves_harms_nobody),
         cmocka_unit_test(drain_finishes_and_refuses),
+        cmocka_unit_test(bodies_on_their_way_share_a_limit),
         cmocka_unit_test(limits_on_connections_hold),
         cmocka_unit_test(limits_can_be_set_while_it_runs),
         cmocka_unit_test(a_loop_that_hangs_is_seen),
