@@ -44,6 +44,17 @@ bool cli_expect_database(cli_call *call, fq_service_number number) {
     return there;
 }
 
+bool cli_expect_place_for_users(cli_call *call) {
+    const char *where = fq_house_where(&call->config.settings, FQ_SERVICE_USER);
+    bool others = false;
+    for (fq_service_number number = FQ_SERVICE_USER + 1; number < FQ_SERVICE_NUMBERS; number++) {
+        const fq_str path =
+            fq_arena_printf(&call->arena, "%s/%s.db", where, fq_service_name_of(number));
+        others |= access(path.at, F_OK) == 0;
+    }
+    return others ? cli_expect_database(call, FQ_SERVICE_USER) : true;
+}
+
 void cli_complain_database(cli_call *call, fq_service_number number, fq_err err) {
     char sentence[512];
     if (err.code == FQ_STATE_CONFLICT) {

@@ -18,6 +18,10 @@ unsigned cli_services_there(cli_call *call, cli_exit *out_code);
 // Of a PostgreSQL URL always true; opening tells.
 FQ_MUST_USE bool cli_expect_database(cli_call *call, fq_service_number number);
 
+// May a user database be made there? Complains when only other services' are: a key in a new one of
+// its own would be nobody's.
+FQ_MUST_USE bool cli_expect_place_for_users(cli_call *call);
+
 // That a database could not be opened or read, and which; the log's line before it says why.
 void cli_complain_database(cli_call *call, fq_service_number number, fq_err err);
 

@@ -90,6 +90,9 @@ static cli_exit create(cli_call *call) {
     const fq_json *done;
     fq_str text;
     cli_exit code;
+    if (!cli_expect_place_for_users(call)) {
+        return CLI_UNREACHABLE;
+    }
     fq_json_put_text(&writer, "scope", fq_str_of(cli_text(call, "scope")));
     fq_json_put_literal(&writer, "algorithm", cli_text(call, "algorithm"));
     if (replaces) {

@@ -152,7 +152,11 @@ static fq_err read_service(fq_service *service, fq_arena *arena, uint64_t positi
     for (size_t i = 0; i < count; i++) {
         out->next[i] = (told_event){service, type_of(service, rows[i].type), &rows[i], NULL};
         if (!out->next[i].type) {
-            return fq_refuse(FQ_INTERNAL, NULL);
+            // A newer program beside this one has told it, and knows how to show it: the page ends
+            // before it, so that nobody misses it.
+            out->left = i;
+            out->cut = true;
+            return FQ_OK;
         }
         bytes += rows[i].told.len;
     }

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
 import names
 from client import Client, expect, refused, together
+from conftest import Deploy
 from feiqian import Deployment
 from world import Json, World
 
@@ -170,3 +177,23 @@ def test_a_key_reads_the_events_it_may_see(fq: World) -> None:
         if event["type"] == "payment.succeeded" and event["data"]["id"] == other.payment["id"]
     )  # fmt: skip
     refused(own.get(f"/v1/events/{foreign['id']}"), "event_not_found")
+
+
+def test_the_feed_ends_before_what_a_newer_program_told(deploy: Deploy) -> None:
+    """So that a program beside a newer one makes nobody miss an event; the newer one goes on from there."""
+    own = deploy()
+    if own.kind.store != "sqlite":
+        pytest.skip("the same code reads both stores")
+    fq = World(own)
+    fq.sale()
+    own.stop()
+    with closing(sqlite3.connect(Path(own.data("payment")) / "payment.db")) as database, database:
+        (last,) = database.execute("SELECT max(position) FROM event").fetchone()
+        database.execute("UPDATE event SET type = 60000 WHERE position = ?", (last,))
+    own.start()
+    feed = feeds(fq)[-1]
+    page = feed.page(None)
+    while page["data"] and page["has_more"]:
+        page = feed.page(page["next"])
+    assert page["has_more"] and not page["data"]
+    assert feed.page(page["next"])["next"] == page["next"]

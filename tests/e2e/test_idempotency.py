@@ -6,7 +6,8 @@ import uuid
 
 import pytest
 
-from client import Client, expect, pages, refused
+from client import Client, eventually, expect, pages, refused
+from conftest import Deploy
 from world import Json, World
 
 
@@ -205,3 +206,22 @@ def test_across_bulk_the_whole_counts(fq: World) -> None:
     single = fq.admin.post("/v1/payments", body["payments"][0], key=key)
     refused(single, "idempotency_key_reused")
     assert fq.balance(payer) == (800, 0, 0)
+
+
+def test_a_key_is_forgotten_after_its_time(deploy: Deploy) -> None:
+    """Records age by the business clock; what is older than 30 days is looked for at each start."""
+    own = deploy()
+    fq = World(own)
+    merchant, key = fq.merchant(), fresh()
+    expect(fq.admin.post("/v1/orders", fq.order_body(merchant, 1), key=key), 201)
+    own.stop()
+    own.start()
+    refused(fq.admin.post("/v1/orders", fq.order_body(merchant, 2), key=key), "idempotency_key_reused")
+    own.advance_clock(31 * 24 * 3600)
+    own.stop()
+    own.start()
+    made = eventually(
+        lambda: fq.admin.post("/v1/orders", fq.order_body(merchant, 2), key=key),
+        lambda answer: answer.status == 201,
+    )
+    assert not made.replayed and made.json()["amount"] == 2

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import time
+from pathlib import Path
 
 import pytest
 
 import signing
 from client import Bearer, Client, Signed, eventually, expect, refused
 from conftest import Deploy
-from feiqian import VECTORS
+from feiqian import VECTORS, command
 from signing import SigningKey
 from world import World
 
@@ -163,3 +164,13 @@ def test_a_data_folder_is_its_owners_only(deploy: Deploy) -> None:
 def test_create_prints_one_json_object(fq: World) -> None:
     done = fq.deployment.cli("keys", "create", "--scope", "read", "--algorithm", "bearer", "--output", "json")
     assert set(json.loads(done.stdout)) >= {"id", "algorithm", "scope", "secret"}
+
+
+def test_a_key_is_not_put_into_another_services_folder(tmp_path: Path) -> None:
+    """Split on SQLite, each service has its own folder; a key in a new user database beside order.db is nobody's."""
+    folder = tmp_path / "order"
+    done = command("db", "migrate", "--data", folder, "--server-services", "order")
+    assert done.returncode == 0, done.stderr
+    done = command("keys", "create", "--data", folder, "--scope", "admin", "--algorithm", "hmac-sha256")
+    assert done.returncode == 3 and "no user database" in done.stderr, done
+    assert not (folder / "user.db").exists()
