@@ -30,7 +30,7 @@ from processes import BINARY, ROOT, Failed, folder, postgres, serving
 
 RESULTS = ROOT / "bench" / "results"
 FILLED, FILLED_FULL, FILLED_QUICK = 1_000_000, 10_000_000, 50_000
-FILL_BULK = "500"
+FILL_BULK, FILL_CONNECTIONS = "500", "16"  # together within what a writer lets wait
 STARTS = 5
 LIST_MS_MAX = 50.0
 STEADY_RATE = 5000
@@ -152,7 +152,16 @@ def filled(plan: Plan) -> dict[str, Any]:
         data = work / "data"
         with serving(str(data), work) as server:
             say(f"  filling with {plan.filled:,} payments")
-            fill = server.bench("--payments", str(plan.filled), "--bulk", FILL_BULK, "--warmup", "0")
+            fill = server.bench(
+                "--payments",
+                str(plan.filled),
+                "--bulk",
+                FILL_BULK,
+                "--connections",
+                FILL_CONNECTIONS,
+                "--warmup",
+                "0",
+            )
             server.stop()  # a checkpoint of all that was written
             grown = bytes_of(data)
             starts = []

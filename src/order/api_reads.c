@@ -52,8 +52,12 @@ fq_err order_read_one(fq_call *call, fq_reader *reader) {
         guard.payer.v != call->caller.user.v) {
         return fq_refuse(FQ_ORDER_NOT_FOUND, NULL);
     }
+    const order_row known = *order;
     overlay(order, &guard);
-    fq_json_writer out = fq_call_answer(call, 200, order->version);
+    // No ETag while it shows more than its version says: the same one stands for the same content.
+    const bool same =
+        order->status == known.status && order->refunded_minor == known.refunded_minor;
+    fq_json_writer out = fq_call_answer(call, 200, same ? order->version : 0);
     order_encode(call->service, &out, NULL, order);
     return FQ_OK;
 }
