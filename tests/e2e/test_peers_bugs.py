@@ -7,6 +7,7 @@ is tested where those are.
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import random
 import shutil
@@ -332,6 +333,23 @@ def test_tigerbeetle_2130_backup_needed_a_stop(binary: Path) -> None:
     """Online backup, restored and verified: test_backup.py does it under load; here the door is shown."""
     done = command("help", "db", "backup")
     assert done.returncode == 0 and "--to" in done.stdout
+
+
+def test_tigerbeetle_1940_a_number_that_nobody_could_reproduce() -> None:
+    """Published numbers come with the machine, the date, the seed and all that the run was asked."""
+    root = Path(__file__).parents[2]
+    results = sorted((root / "bench" / "results").glob("*.json"))
+    readme = (root / "README.md").read_text("utf-8")
+    assert results and "make bench" in readme
+    for path in results:
+        result = json.loads(path.read_text("utf-8"))
+        assert result["date"] and result["machine"]["cpu"] and result["machine"]["version"], path
+        run = (
+            result["run"] if "run" in result else result["runs"][0] if "runs" in result else result["hot"][0]
+        )
+        asked = {"seed", "connections", "seconds", "wallets", "bulk", "hot_share", "rate", "loop"}
+        assert asked <= run.keys(), path
+        assert not result["quick"] and result["date"][:10] in readme, path
 
 
 def test_tigerbeetle_2446_1158_io_uring_is_not_needed(fq: World) -> None:

@@ -8,9 +8,10 @@ import uuid
 import pytest
 
 import names
-from client import Answer, Client, expect, pages, refused, together
+from client import Answer, Client, eventually, expect, pages, refused, together
 from conftest import Deploy
 from feiqian import Deployment, Server
+from test_capture import WEEK_S
 from test_races import outcomes
 from test_restart import Load
 from world import World
@@ -126,6 +127,25 @@ def test_one_of_two_writers_is_killed_under_load(two: Two) -> None:
     load.finish()
     assert not load.others
     load.check()
+    two.deployment.stop()
+
+
+@pytest.mark.timeout(300)
+def test_killbill_338_two_looked_after_the_same_payment(two: Two) -> None:
+    """One owner with a lease for each authorisation that ends: once in effect, also when one of two is killed."""
+    sales = [two.authorized(100) for _ in range(30)]
+    two.deployment.advance_clock(WEEK_S + 1)
+    two.deployment.servers.popitem()[1].kill()
+    for sale in sales:
+        eventually(lambda sale=sale: two.get(sale.payment)["status"], lambda status: status == "cancelled")  # type: ignore[misc]
+        assert two.balance(sale.payer) == (100, 0, 0)
+    told = [
+        event["data"]["id"]
+        for event in pages_of_events(two.admins[0])
+        if event["type"] == "payment.cancelled"
+    ]
+    assert sorted(told) == sorted(sale.payment["id"] for sale in sales)
+    two.deployment.check_ledger()
     two.deployment.stop()
 
 

@@ -118,6 +118,7 @@ static void a_schema_that_is_behind_is_refused_when_it_may_not_be_changed(void *
     sqlite3_close(on.db);
 }
 
+// formance/ledger#1174: a migration that could not be taken up again.
 static void broken_off_anywhere_it_goes_on_at_the_next_try(void **state) {
     (void)state;
     for (int fail_at = 1;; fail_at++) {
