@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import threading
 import time
 import uuid
@@ -46,6 +47,11 @@ def test_the_database_is_down_for_a_while(kind: Kind, own_postgres: Postgres, tm
         nobody.url_for = lambda path: payment_url
         eventually(lambda: nobody.get("/readyz").status, lambda status: status == 503)
         assert nobody.get("/healthz").status == 200
+        assert re.search(
+            r'^feiqian_store_errors_total\{service="payment",kind="\w+"\} [1-9]',
+            nobody.get("/metrics").body.decode(),
+            re.MULTILINE,
+        )
 
         own_postgres.start()
         eventually(lambda: nobody.get("/readyz").status, lambda status: status == 200, within=40)

@@ -276,6 +276,10 @@ def test_what_happens_is_counted(deploy: Deploy) -> None:
         'feiqian_payment_duration_seconds_count{method="balance"}': 1,
         'feiqian_payments_refused_total{code="order_already_paid"}': 1,
         'feiqian_writer_commands_total{service="payment",outcome="refused"}': 1,
+        'feiqian_writer_batch_size_count{service="payment"}': 3,
+        'feiqian_writer_step_duration_seconds_count{service="payment",step="load"}': 3,
+        'feiqian_writer_step_duration_seconds_count{service="payment",step="save"}': 3,
+        'feiqian_writer_step_duration_seconds_count{service="payment",step="commit"}': 3,
     }.items():
         assert seen(sample) >= at_least, sample
     # The order hears of both through events.

@@ -84,8 +84,8 @@ static fq_hash seal_again(const rig *at, uint64_t number, const fq_hash *before)
     return seal;
 }
 
-// formance/ledger's contributing guide: hashing each log entry took a lock on the whole ledger. Here a batch
-// is sealed as one.
+// formance/ledger's contributing guide: hashing each log entry took a lock on the whole ledger.
+// Here a batch is sealed as one.
 static void test_positions_head_and_seals(void **state) {
     (void)state;
     rig at;
