@@ -362,6 +362,28 @@ def test_demo_plays_the_first_hour(binary: Path) -> None:
     assert "succeeded" in done.stdout and "refunded" in done.stdout
 
 
+def test_demo_and_bench_against_a_running_server(deploy: Deploy, tmp_path: Path) -> None:
+    own = deploy()
+    if own.kind.shape != "one":
+        pytest.skip(
+            "both speak to one address; a gateway in front of split services is not part of these tests"
+        )
+    key = tmp_path / "key.json"
+    key.touch(mode=0o600)
+    key.write_text(json.dumps(own.make_key("admin", "hmac-sha256")))
+    at = ("--url", own.url_for("/"), "--key", key)
+    plain, coloured = (command("demo", *at, "--color", when, timeout=60) for when in ("auto", "always"))
+    assert plain.returncode == coloured.returncode == 0, plain.stderr + coloured.stderr
+    assert "refunded" in plain.stdout and "\x1b[" not in plain.stdout and "\x1b[" in coloured.stdout
+    done = command("bench", *at, "--payments", "500", "--wallets", "50", "--connections", "8",
+                   "--warmup", "0", "--verify", "--output", "json", timeout=60)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    assert run["payments"] == 500 and run["errors"] == 0 and run["server_cpu_seconds"] > 0
+    own.check_ledger()
+    own.stop()
+
+
 def test_data_keys_are_rotated_beside_a_running_server(deploy: Deploy) -> None:
     own = deploy()
     fq = World(own)
