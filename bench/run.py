@@ -112,12 +112,16 @@ def on_postgres(plan: Plan) -> dict[str, Any]:
         with postgres(work / "postgres") as database:
             database.run("createdb", "-h", "127.0.0.1", "-p", str(database.port), "-U", "feiqian", "pgbench")
             database.pgbench("-i", "-q", "-s", str(PGBENCH_SCALE), "pgbench")
+            database.checkpoint()
             found = {clients: pgbench_tps(database, clients, plan.seconds) for clients in PGBENCH_CLIENTS}
             best = max(found.values())
             say(f"  pgbench: {best:.0f} transactions/s at best")
             database.run("dropdb", "-h", "127.0.0.1", "-p", str(database.port), "-U", "feiqian", "pgbench")
             with serving(database.url("feiqian"), work) as server:
-                runs = [server.bench(*plan.flags()) for _ in range(plan.repeat)]
+                runs = []
+                for _ in range(plan.repeat):
+                    database.checkpoint()
+                    runs.append(server.bench(*plan.flags()))
     return {
         "value": rate(middle(runs)) / best,
         "errors": errors(runs),
