@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import names
-from client import Anonymous, Bearer, Client, eventually, expect, refused
+from client import Anonymous, Bearer, Client, eventually, expect, host_port, refused
 from conftest import Deploy
 from feiqian import Deployment, Kind, Server
 from postgres import Postgres, free_port
@@ -357,4 +357,15 @@ def test_a_trace_goes_through_the_services(deploy: Deploy) -> None:
     routes = {record["route"] for record in records if record.get("trace_id") == trace and "route" in record}
     assert "/v1/payments" in routes and any(route.startswith("/internal/user/") for route in routes), routes
     assert all(record["request_id"] == "follow-me" for record in records if record.get("trace_id") == trace)
+    own.stop()
+
+
+def test_each_thread_listens_for_itself(deploy: Deploy) -> None:
+    """SO_REUSEPORT: as many sockets listen at the port as there are threads."""
+    own = deploy(environment={"FEIQIAN_SERVER_THREADS": "3"})
+    for server in own.servers.values():
+        port = f"{host_port(server.url)[1]:04X}"
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]]
+        listening = [line for line in lines if line[1].endswith(f":{port}") and line[3] == "0A"]
+        assert len(listening) == 3, listening
     own.stop()
