@@ -98,6 +98,20 @@ static fq_err load_tail(behind_indexes *behind, followed_table *followed) {
     return err;
 }
 
+// How many rows are above a slice, up to a slice's own. A journal's positions have no gaps, and its
+// rows may be large, so they are not counted one by one.
+static fq_err count_above(behind_indexes *behind, const followed_table *followed, int64_t lowest,
+                          int64_t slice_end, size_t *out) {
+    if (followed != behind->hashed) {
+        return source_count_above(&behind->source, &followed->indexed, slice_end,
+                                  followed->slice_rows, out);
+    }
+    const int64_t before = slice_end > lowest - 1 ? slice_end : lowest - 1;
+    const int64_t count = followed->highest > before ? followed->highest - before : 0;
+    *out = (size_t)count < followed->slice_rows ? (size_t)count : followed->slice_rows;
+    return FQ_OK;
+}
+
 // Where the writer goes on: `since_claim` rows are above what is claimed.
 static fq_err open_table(behind_indexes *behind, followed_table *followed) {
     indexed_table *table = &followed->indexed;
@@ -107,8 +121,7 @@ static fq_err open_table(behind_indexes *behind, followed_table *followed) {
         highest_slice = table->high_water[i] > highest_slice ? table->high_water[i] : highest_slice;
     }
     FQ_TRY(source_ends(&behind->source, table, &lowest, &followed->highest));
-    FQ_TRY(source_count_above(&behind->source, table, highest_slice, followed->slice_rows,
-                              &followed->since_claim));
+    FQ_TRY(count_above(behind, followed, lowest, highest_slice, &followed->since_claim));
     followed->claimed = followed->target = highest_slice;
     if (followed->since_claim >=
         followed->slice_rows) {  // far behind: no transaction is open, so all can be claimed
