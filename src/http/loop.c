@@ -57,6 +57,52 @@ static void turn_away(fq_loop *loop, int listener_fd) {
     loop->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+static bool take_place(fq_server *server) {
+    const int64_t before = atomic_fetch_add(&server->connection_count, 1);
+    if (before < (int64_t)server->config.connections_max) {
+        return true;
+    }
+    atomic_fetch_sub(&server->connection_count, 1);
+    return false;
+}
+
+enum { ROOM_SILENT_MS = 1000, ROOM_AT_ONCE = 64, ROOM_PAUSE_MS = 100 };
+
+// Nothing of its client's is under way, and it has said nothing for a while.
+static bool is_silent(const fq_connection *connection) {
+    const bool asks_nothing = connection->phase == PHASE_IDLE ||
+                              connection->phase == PHASE_HANDSHAKE ||
+                              connection->phase == PHASE_HEAD;
+    return asks_nothing && !connection->first && !connection->dirty &&
+           connection->loop->now_ms - connection->phase_began_ms >= ROOM_SILENT_MS;
+}
+
+// Every place is taken, and to hold one a client need not even speak. So those that have been
+// silent for longest give way, some at once: a look at all of them is dear. False: there are none.
+static bool make_room(fq_loop *loop) {
+    if (loop->now_ms < loop->full_until_ms) {
+        return false;
+    }
+    int64_t oldest_ms = loop->now_ms;
+    for (const fq_connection *at = loop->connections; at; at = at->following) {
+        if (is_silent(at) && at->phase_began_ms < oldest_ms) {
+            oldest_ms = at->phase_began_ms;
+        }
+    }
+    const int64_t until_ms = oldest_ms + (loop->now_ms - oldest_ms) / 2;
+    size_t closed = 0;
+    for (fq_connection *at = loop->connections; at && closed < ROOM_AT_ONCE;) {
+        fq_connection *following = at->following;
+        if (is_silent(at) && at->phase_began_ms <= until_ms) {
+            http_connection_kill(at);
+            closed++;
+        }
+        at = following;
+    }
+    loop->full_until_ms = closed > 0 ? 0 : loop->now_ms + ROOM_PAUSE_MS;
+    return closed > 0;
+}
+
 // False: there is nobody left to accept.
 static bool accept_one(fq_loop *loop, http_listener *listener) {
     struct sockaddr_storage address = {0};
@@ -72,8 +118,7 @@ static bool accept_one(fq_loop *loop, http_listener *listener) {
         return errno == ECONNABORTED || errno == EINTR || errno == EPROTO;
     }
     fq_server *server = loop->server;
-    if (atomic_fetch_add(&server->connection_count, 1) >= (int64_t)server->config.connections_max) {
-        atomic_fetch_sub(&server->connection_count, 1);
+    if (!take_place(server) && !(make_room(loop) && take_place(server))) {
         fq_metrics_add(server->refused, 1);
         close(fd);
         return true;

@@ -102,6 +102,7 @@ struct fq_loop {
     size_t kept_count;  // with the layer above
 
     int64_t now_ms, swept_ms;
+    int64_t full_until_ms;  // nobody gave way: not looked for anybody again before
     int64_t date_s;
     char date[48];
     uint64_t id_seed, id_count;

@@ -146,7 +146,7 @@ fq_err http_split_target(fq_request *request) {
     }
     if (mark) {
         request->query_given = true;
-        request->query = (fq_str){mark + 1, target.len - request->path.len - 1};
+        request->query = (fq_str){mark + 1, target.len - (size_t)(mark + 1 - target.at)};
     }
     FQ_TRY(check_path(request->path));
     return check_query(request->query);

@@ -131,6 +131,31 @@ static void a_request_is_taken_apart(void **state) {
     }
 }
 
+// RFC 9112 section 3.2.2: behind an authority the path may be left out, and the query is whole.
+static void an_absolute_target_is_taken_apart(void **state) {
+    (void)state;
+    static const struct {
+        const char *target, *path, *query;
+        bool query_given;
+    } rows[] = {
+        {"http://a", "/", "", false},
+        {"http://a?", "/", "", true},
+        {"http://a?b=1", "/", "b=1", true},
+        {"http://a/x?b=1", "/x", "b=1", true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[80];
+        const int len =
+            snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", rows[i].target);
+        reading *r = read_in_pieces(text, (size_t)len, (size_t)len);
+        assert_int_equal(r->outcome, WHOLE);
+        assert_text(r->request.path, rows[i].path);
+        assert_text(r->request.query, rows[i].query);
+        assert_int_equal(r->request.query_given, rows[i].query_given);
+        free_reading(r);
+    }
+}
+
 static void chunks_are_joined(void **state) {
     (void)state;
     static const char text[] =
@@ -280,6 +305,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_raw_request_gets_what_it_names),
         cmocka_unit_test(a_request_is_taken_apart),
+        cmocka_unit_test(an_absolute_target_is_taken_apart),
         cmocka_unit_test(chunks_are_joined),
         cmocka_unit_test(keep_alive_follows_the_version),
         cmocka_unit_test(more_that_is_refused_or_taken),

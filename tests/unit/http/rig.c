@@ -237,3 +237,17 @@ char *rig_read(int fd, int answers, int timeout_ms, bool *out_closed) {
     }
     return text;
 }
+
+char *rig_ask(const rig *r, const char *data, size_t len, int answers, bool *out_closed) {
+    const int fd = rig_connect(r->port);
+    rig_send(fd, data, len);
+    char *text = rig_read(fd, answers, 2000, out_closed);
+    close(fd);
+    return text;
+}
+
+void rig_assert_holds(const char *text, const char *part) {
+    if (!strstr(text, part)) {
+        fail_msg("no '%s' in: %.600s", part, text);
+    }
+}

@@ -35,6 +35,13 @@ void rig_send(int fd, const char *data, size_t len);
 // Reads until `answers` have begun and nothing comes for 30 ms, the end, or `timeout_ms`.
 // NUL-terminated; the caller frees. `out_closed`, where it is not NULL, says whether the end came.
 char *rig_read(int fd, int answers, int timeout_ms, bool *out_closed);
+// Sends, reads, closes.
+char *rig_ask(const rig *r, const char *data, size_t len, int answers, bool *out_closed);
+#define RIG_ASK(r, literal, answers, out_closed) \
+    rig_ask((r), "" literal, sizeof(literal) - 1, (answers), (out_closed))
+#define RIG_GET(path) "GET " path " HTTP/1.1\r\nHost: pay.example\r\n\r\n"
 // How many answers stand in `text`, and the status of the first (0: none).
 int rig_count_answers(const char *text);
 int rig_status(const char *text);
+// Fails where `part` does not stand in it.
+void rig_assert_holds(const char *text, const char *part);
