@@ -2,6 +2,7 @@
 #include "service/directory.h"
 
 #include "base/clock.h"
+#include "base/random.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,16 +25,21 @@ struct fq_known_key {
     atomic_int holders;               // the directory is one
 };
 
+// Keys that are none have places of their own: whoever asks for many of them would else push out
+// those that are, and with a key what its limit has counted. For the same reason nobody can tell
+// which keys meet in one row.
 struct fq_directory {
     int64_t believed_ms;
+    uint64_t seed;
     pthread_mutex_t lock;
-    fq_known_key *slots[SLOTS][WAYS];
+    fq_known_key *slots[SLOTS][WAYS], *strangers[SLOTS][WAYS];
 };
 
 fq_directory *fq_directory_make(int64_t believed_ms) {
     fq_directory *directory = calloc(1, sizeof(*directory));
     FQ_ASSERT(directory != NULL);
     directory->believed_ms = believed_ms;
+    fq_random(&directory->seed, sizeof(directory->seed));
     pthread_mutex_init(&directory->lock, NULL);
     return directory;
 }
@@ -53,6 +59,7 @@ void fq_directory_free(fq_directory *directory) {
     for (size_t i = 0; i < SLOTS; i++) {
         for (size_t way = 0; way < WAYS; way++) {
             fq_directory_release(directory, directory->slots[i][way]);
+            fq_directory_release(directory, directory->strangers[i][way]);
         }
     }
     pthread_mutex_destroy(&directory->lock);
@@ -65,8 +72,11 @@ static uint64_t token_id(const fq_hash *hash) {
     return id;
 }
 
-static fq_known_key **row_of(fq_directory *directory, uint64_t id) {
-    return directory->slots[(id * UINT64_C(0x9E3779B97F4A7C15)) >> 52];
+static fq_known_key **row_of(fq_directory *directory, uint64_t id, bool exists) {
+    // Mixed twice: after one multiplication alone, neighbours by difference would stay neighbours.
+    uint64_t mixed = (id ^ directory->seed) * UINT64_C(0x9E3779B97F4A7C15);
+    mixed = (mixed ^ mixed >> 32 ^ directory->seed) * UINT64_C(0xD6E8FEB86659FD93);
+    return (exists ? directory->slots : directory->strangers)[mixed >> 52];
 }
 
 static bool is(const fq_known_key *key, uint64_t id, const fq_hash *token_hash) {
@@ -79,9 +89,9 @@ static fq_known find(fq_directory *directory, uint64_t id, const fq_hash *token_
     fq_known known = FQ_KEY_ASK;
     const int64_t now_ms = fq_monotonic_ms();
     pthread_mutex_lock(&directory->lock);
-    fq_known_key **row = row_of(directory, id);
-    for (size_t way = 0; way < WAYS; way++) {
-        fq_known_key *key = row[way];
+    fq_known_key **rows[] = {row_of(directory, id, true), row_of(directory, id, false)};
+    for (size_t i = 0; i < 2 * (size_t)WAYS; i++) {
+        fq_known_key *key = rows[i / WAYS][i % WAYS];
         if (!is(key, id, token_hash) || key->believed_until_ms < now_ms) {
             continue;
         }
@@ -151,7 +161,7 @@ static bool renew(fq_directory *directory, uint64_t id, const fq_hash *token_has
     const fq_hash material = fq_sha256_of(record->material);
     bool renewed = false;
     pthread_mutex_lock(&directory->lock);
-    fq_known_key *key = *place(row_of(directory, id), id, token_hash);
+    fq_known_key *key = *place(row_of(directory, id, true), id, token_hash);
     if (is(key, id, token_hash) && key->exists && !key->revoked && record->exists &&
         !record->revoked && key->caller.root.v == record->root.v &&
         key->caller.scope == record->scope && key->caller.user.v == record->user.v &&
@@ -174,7 +184,7 @@ void fq_directory_put(fq_directory *directory, uint64_t id, const fq_hash *token
     }
     fq_known_key *key = make(id, token_hash, record, until_ms);
     pthread_mutex_lock(&directory->lock);
-    fq_known_key **at = place(row_of(directory, id), id, token_hash);
+    fq_known_key **at = place(row_of(directory, id, key->exists), id, token_hash);
     fq_known_key *old = *at;
     if (is(old, id, token_hash)) {
         atomic_store(&key->arrival_ns, atomic_load(&old->arrival_ns));

@@ -159,11 +159,39 @@ static void test_limit(void **state) {
     fq_directory_free(directory);
 }
 
+// Whoever asks for many keys that are none pushes out no key that is one, nor what its limit has
+// counted.
+static void test_strangers_take_no_place(void **state) {
+    (void)state;
+    enum { STRANGERS = 40000 };
+    fq_directory *directory = fq_directory_make(LONG_MS);
+    const fq_key_record record = record_of(10), none = {0};
+    const int64_t now_ns = 1000 * second_ns;
+    int64_t wait_ns = 0;
+    fq_known_key *key;
+    fq_directory_put(directory, 10, NULL, &record);
+    assert_int_equal(fq_directory_find(directory, 10, &key), FQ_KEY_ACTIVE_KEY);
+    assert_true(fq_known_key_take(key, 1, 0, now_ns, &wait_ns));
+    fq_directory_release(directory, key);
+    for (uint64_t id = 1000; id < 1000 + STRANGERS; id++) {
+        fq_directory_put(directory, id, NULL, &none);
+    }
+    assert_int_equal(fq_directory_find(directory, 10, &key), FQ_KEY_ACTIVE_KEY);
+    assert_false(fq_known_key_take(key, 1, 0, now_ns, &wait_ns));
+    fq_directory_release(directory, key);
+    // One that was none and is one now is found.
+    const fq_key_record made = record_of(1000 + STRANGERS - 1);
+    assert_int_equal(known(directory, 1000 + STRANGERS - 1), FQ_KEY_NONE);
+    fq_directory_put(directory, 1000 + STRANGERS - 1, NULL, &made);
+    assert_int_equal(known(directory, 1000 + STRANGERS - 1), FQ_KEY_ACTIVE_KEY);
+    fq_directory_free(directory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_known), cmocka_unit_test(test_believed_for_a_while),
         cmocka_unit_test(test_tokens),        cmocka_unit_test(test_room),
-        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_limit),         cmocka_unit_test(test_strangers_take_no_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
