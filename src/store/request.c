@@ -3,7 +3,7 @@
 
 #include "store/journal.h"
 
-enum { HASH_BYTES = 4, FIELD_BYTES = 1 + HASH_BYTES, FIELDS_MAX = 64 };
+enum { HASH_BYTES = 4, FIELD_BYTES = 1 + HASH_BYTES, FIELDS_MAX = 64, CONTAINER_END = 0x5D };
 
 // FNV-1a. A fingerprint tells a client's own requests apart; it keeps nobody out.
 static uint64_t hash_bytes(uint64_t hash, fq_str bytes) {
@@ -29,7 +29,8 @@ static uint64_t hash_value(uint64_t hash, const fq_json *value) {
         for (const fq_json *child = value->first; child; child = child->next) {
             hash = hash_value(hash_bytes(hash, child->key), child);
         }
-        return hash;
+        // Where it ends: what follows it must not be taken for one more of its members.
+        return (hash ^ CONTAINER_END) * UINT64_C(0x100000001B3);
     }
     return hash;
 }

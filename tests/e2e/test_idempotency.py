@@ -208,6 +208,15 @@ def test_across_bulk_the_whole_counts(fq: World) -> None:
     assert fq.balance(payer) == (800, 0, 0)
 
 
+def test_in_a_bulk_it_counts_where_an_object_ends(fq: World) -> None:
+    payer, order, key = fq.payer(1000), fq.order(fq.merchant(), 100), fresh()
+    within = fq.payment_body(order, payer, metadata={"a": "1", "reference": "R"})
+    beside = fq.payment_body(order, payer, metadata={"a": "1"}, reference="R")
+    expect(fq.admin.post("/v1/payments/bulk", {"payments": [within]}, key=key))
+    answer = fq.admin.post("/v1/payments/bulk", {"payments": [beside]}, key=key)
+    refused(answer, "idempotency_key_reused")
+
+
 def test_a_key_is_forgotten_after_its_time(deploy: Deploy) -> None:
     """Records age by the business clock; what is older than 30 days is looked for at each start."""
     own = deploy()

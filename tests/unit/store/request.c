@@ -79,6 +79,10 @@ static void test_differs(void **state) {
          "[\"user_id\",\"amount\"]"},
         {"{\"items\":[1,2]}", "{\"items\":[2,1]}", "[\"items\"]"},
         {"{\"items\":[[1],[]]}", "{\"items\":[[],[1]]}", "[\"items\"]"},
+        // What ends an inner list or object is part of the request.
+        {"{\"items\":[[1],2]}", "{\"items\":[[1,2]]}", "[\"items\"]"},
+        {"{\"items\":[{\"m\":{\"a\":\"1\"},\"b\":\"2\"}]}",
+         "{\"items\":[{\"m\":{\"a\":\"1\",\"b\":\"2\"}}]}", "[\"items\"]"},
         {"{\"items\":[\"ab\",\"c\"]}", "{\"items\":[\"a\",\"bc\"]}", "[\"items\"]"},
         {"{\"metadata\":{\"a\":\"b\"}}", "{\"metadata\":{\"b\":\"a\"}}", "[\"metadata\"]"},
         {"{\"metadata\":{}}", "{\"metadata\":[]}", "[\"metadata\"]"},
