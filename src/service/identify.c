@@ -43,7 +43,8 @@ static fq_key_state lookup(void *context, fq_str keyid, const fq_verify_key **ou
         return known ? FQ_KEY_STATE_ACTIVE : FQ_KEY_STATE_UNKNOWN;
     }
     uint64_t id;
-    if (!fq_id_parse(FQ_ID_key, keyid, &id)) {
+    // The first known key decides: while it is not known of one whether it is, none behind it can.
+    if (call->asked_key != 0 || !fq_id_parse(FQ_ID_key, keyid, &id)) {
         return FQ_KEY_STATE_UNKNOWN;
     }
     fq_known_key *key = NULL;
@@ -64,11 +65,22 @@ static fq_key_state lookup(void *context, fq_str keyid, const fq_verify_key **ou
     return FQ_KEY_STATE_ACTIVE;
 }
 
+// The scheme's own port may be written or left out.
+static fq_str without_usual_port(const fq_edge *edge, fq_str authority) {
+    const fq_str port =
+        fq_str_equal(edge->scheme, FQ_STR("https")) ? FQ_STR(":443") : FQ_STR(":80");
+    if (authority.len > port.len &&
+        memcmp(authority.at + authority.len - port.len, port.at, port.len) == 0) {
+        authority.len -= port.len;
+    }
+    return authority;
+}
+
 // With an origin configured, a request for another host is not for us, whatever it is signed for.
 static bool is_for_us(const fq_edge *edge, const fq_call *call) {
-    const fq_str host = call->exchange->request.host;
     return edge->authority.len == 0 || call->route->house_only ||
-           fq_str_equal_nocase(host, edge->authority);
+           fq_str_equal_nocase(without_usual_port(edge, call->exchange->request.host),
+                               without_usual_port(edge, edge->authority));
 }
 
 static fq_err identify_signed(fq_edge *edge, fq_call *call, const fq_message *message) {
@@ -81,7 +93,7 @@ static fq_err identify_signed(fq_edge *edge, fq_call *call, const fq_message *me
     fq_verdict verdict;
     const fq_err err =
         fq_message_verify(call->arena, message, call->exchange->request.body, &policy, &verdict);
-    if (call->asked_key != 0 && err.code == FQ_KEY_UNKNOWN) {
+    if (call->asked_key != 0) {
         return fq_refuse(FQ_FACT_MISSING, NULL);
     }
     if (err.code == FQ_SIGNATURE_INVALID) {

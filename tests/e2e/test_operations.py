@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 import names
-from client import Client, eventually, expect, refused
+from client import Client, ask_raw, eventually, expect, refused
 from conftest import Deploy
 from feiqian import ROOT, Kind, Server, command
 from postgres import free_port
-from signing import SigningKey
+from signing import Request, SigningKey
 from world import World
 
 NOBODY = "fq_nobody"
@@ -133,6 +133,16 @@ def test_a_configured_origin_is_what_is_signed(deploy: Deploy) -> None:
     refused(client.get("/v1/payments"), "signature_invalid")  # signed for 127.0.0.1
     bearer = own.client("read", "bearer")
     expect(bearer.get("/v1/payments"))
+    # HTTPS's own port may stand in Host; it is no other server's.
+    url = own.url_for("/v1/payments")
+    for host, right in (("pay.example", True), ("PAY.example:443", True), ("pay.example:80", False)):
+        asked = Request("GET", "/v1/payments", "pay.example")
+        sent = Request("GET", "/v1/payments", host, client.credentials.headers(asked))
+        answer = ask_raw(url, sent.raw())
+        if right:
+            expect(answer)
+        else:
+            refused(answer, "signature_invalid")
     own.stop()
 
 

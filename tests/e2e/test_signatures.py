@@ -521,6 +521,26 @@ def test_a_nonce_is_kept_only_after_all_else_was_right(signers: dict[str, Signer
     expect(signer.send(good), 201)
 
 
+def test_the_first_known_key_decides_also_when_it_was_never_seen(fq: World) -> None:
+    """Which of two keys asks must not depend on what the server has in mind: a retry would be another's."""
+    for first_is_right in (True, False):
+        (first_id, first), (second_id, second) = (fq.deployment.credentials("admin") for _ in "ab")
+        assert isinstance(first, Signed) and isinstance(second, Signed)
+        host = "{}:{}".format(*host_port(fq.deployment.url_for("/v1/users")))
+        request = Request("GET", "/v1/users?limit=1", host)
+        components, headers = signing.required_components(request), []
+        for label, key_id, key in (("one", first_id, first.key), ("two", second_id, second.key)):
+            sign = key.sign if first_is_right or label == "two" else lambda base: bytes(32)
+            parameters: list[Parameter] = [("created", int(time.time())), ("keyid", key_id)]
+            headers += signing.signature_headers(request, sign, components, parameters, label)
+        for _ in range(2):
+            answer = ask_raw(fq.deployment.url_for("/v1/users"), request.with_headers(*headers).raw())
+            if first_is_right:
+                expect(answer)
+            else:
+                refused(answer, "signature_invalid")
+
+
 def test_a_nonce_is_the_keys_own(fq: World, signers: dict[str, Signer]) -> None:
     one, two = signers["hmac-sha256"], signers["ed25519"]
     nonce = uuid.uuid4().hex
