@@ -36,6 +36,11 @@ static void overlay(order_row *order, const fq_guard_facts *guard) {
     }
 }
 
+// What anybody may pay is everybody's to see until somebody pays it.
+static bool is_anothers(const fq_caller *by, const fq_guard_facts *guard) {
+    return by->scope == FQ_SCOPE_PAYER && guard->payer.v != 0 && guard->payer.v != by->user.v;
+}
+
 fq_err order_read_one(fq_call *call, fq_reader *reader) {
     uint64_t id;
     order_row *order;
@@ -47,9 +52,7 @@ fq_err order_read_one(fq_call *call, fq_reader *reader) {
         return fq_refuse(FQ_ORDER_NOT_FOUND, NULL);
     }
     FQ_TRY(fq_payment_guards_of(call->service->peers, call->arena, &id, 1, &guard));
-    // What anybody may pay is everybody's to see until somebody pays it.
-    if (call->caller.scope == FQ_SCOPE_PAYER && guard.payer.v != 0 &&
-        guard.payer.v != call->caller.user.v) {
+    if (is_anothers(&call->caller, &guard)) {
         return fq_refuse(FQ_ORDER_NOT_FOUND, NULL);
     }
     const order_row known = *order;
@@ -78,16 +81,21 @@ static fq_err load_record(fq_call *call, const fq_command *command, fq_reader *r
 }
 
 static fq_err look(fq_call *call, const order_close *close, order_row **out, fq_row **out_record) {
-    fq_reader *reader;
-    FQ_TRY(fq_reader_pool_borrow(call->service->readers, &reader));
-    const fq_engine_ops *ops = call->service->engine->ops;
-    fq_err err = ops->reader_begin(reader);
-    if (!err.code) {
-        err = load(call->service, reader, call->arena, close->id.v, out);
-        err = err.code ? err : load_record(call, &close->base, reader, out_record);
-        ops->reader_end(reader);
+    fq_reading reading FQ_READING_ENDS = {0};
+    FQ_TRY(fq_reading_begin(call->service, &reading));
+    FQ_TRY(load(call->service, reading.reader, call->arena, close->id.v, out));
+    return load_record(call, &close->base, reading.reader, out_record);
+}
+
+static fq_err check_cancel(fq_call *call, const order_row *order) {
+    const fq_err err =
+        fq_scope_check(&call->caller, FQ_MAY_ORDER_SEE, FQ_MAY_ORDER_CREATE,
+                       (fq_sides){order->payee_id.v, order->payer_id.v}, FQ_NOT_ALLOWED);
+    if (err.code && call->caller.scope == FQ_SCOPE_PAYER) {
+        fq_guard_facts guard;
+        FQ_TRY(fq_payment_guards_of(call->service->peers, call->arena, &order->id.v, 1, &guard));
+        return is_anothers(&call->caller, &guard) ? fq_refuse(FQ_ORDER_NOT_FOUND, NULL) : err;
     }
-    fq_reader_pool_return(call->service->readers, reader);
     return err;
 }
 
@@ -99,8 +107,7 @@ fq_err order_before_cancel(fq_call *call, fq_command *command) {
     if (order->row.state == FQ_ROW_ABSENT || !order_is_visible(&call->caller, order)) {
         return fq_refuse(FQ_ORDER_NOT_FOUND, NULL);
     }
-    FQ_TRY(fq_scope_check(&call->caller, FQ_MAY_ORDER_SEE, FQ_MAY_ORDER_CREATE,
-                          (fq_sides){order->payee_id.v, order->payer_id.v}, FQ_NOT_ALLOWED));
+    FQ_TRY(check_cancel(call, order));
     // Another request's key is refused before payment has closed anything.
     if (record->state != FQ_ROW_ABSENT && !fq_request_is_same(command, record)) {
         return fq_request_differs(command, record);
@@ -228,6 +235,7 @@ fq_err order_read_list(fq_call *call, fq_reader *reader) {
     orders_query query = {
         .page = {.limit = FQ_PAGE_LIMIT_DEFAULT}, .caller = call->caller, .service = call->service};
     FQ_TRY(fq_call_query(call, &query_fields, &query));
+    // The caller's own rows: where a page of others' ends would tell how many they have.
     const bool payer = call->caller.scope == FQ_SCOPE_PAYER;
     const uint64_t payee =
         call->caller.scope == FQ_SCOPE_MERCHANT ? call->caller.user.v : query.payee_id.v;
@@ -238,13 +246,14 @@ fq_err order_read_list(fq_call *call, fq_reader *reader) {
                        .accept = accept,
                        .encode = encode,
                        .context = &query};
-    if (query.reference.len > 0) {
+    if (payer) {
+        list.sources[0] = (fq_list_source){&order_by_payer, call->caller.user.v};
+    } else if (query.reference.len > 0) {
         FQ_TRY(with_reference(call, reader, query.reference, payee, &list));
     } else if (payee) {
         list.sources[0] = (fq_list_source){&order_by_payee, payee};
-    } else if (payer || query.payer_id.v) {
-        list.sources[0] =
-            (fq_list_source){&order_by_payer, payer ? call->caller.user.v : query.payer_id.v};
+    } else if (query.payer_id.v) {
+        list.sources[0] = (fq_list_source){&order_by_payer, query.payer_id.v};
     } else if (query.user_id.v) {
         list.sources[0] = (fq_list_source){&order_by_payee, query.user_id.v};
         list.sources[1] = (fq_list_source){&order_by_payer, query.user_id.v};

@@ -14,6 +14,11 @@ static fq_err load(fq_call *call, fq_reader *reader, const fq_table *table, fq_r
     return ops_of(call)->reader_load(reader, call->arena, &(fq_row_group){table, &row, 1}, 1);
 }
 
+// The house owns accounts too, but is no user.
+static bool is_users(uint64_t owner) {
+    return owner > FQ_OWNER_HOUSE;
+}
+
 // --- a user's balances ---
 
 typedef struct {
@@ -50,7 +55,7 @@ fq_err ledger_read_balances(fq_call *call, fq_reader *reader) {
     owned *accounts = FQ_NEW(call->arena, owned);
     FQ_TRY(fq_call_query(call, &no_fields, NULL));
     FQ_TRY(fq_call_path_id(call, 0, FQ_ID_user, FQ_USER_NOT_FOUND, &id));
-    if (!fq_scope_may_to(&call->caller, FQ_MAY_ACCOUNT_SEE, (fq_sides){id, id})) {
+    if (!is_users(id) || !fq_scope_may_to(&call->caller, FQ_MAY_ACCOUNT_SEE, (fq_sides){id, id})) {
         return fq_refuse(FQ_USER_NOT_FOUND, NULL);
     }
     FQ_TRY(accounts_of(call, reader, id, accounts));
@@ -80,10 +85,6 @@ fq_err ledger_read_balances(fq_call *call, fq_reader *reader) {
 }
 
 // --- accounts ---
-
-static bool is_users(uint64_t owner) {
-    return owner > FQ_OWNER_HOUSE;
-}
 
 static void encode_account(fq_json_writer *out, const fq_account_row *row, int64_t balance_minor,
                            int64_t at_ms) {
@@ -284,7 +285,7 @@ static fq_err names_of(accounts_query *query, uint64_t owner, fq_list_of *list) 
     FQ_TRY(accounts_of(query->call, query->reader, owner, accounts));
     list->rows = FQ_NEW_ARRAY(query->call->arena, fq_row *, accounts->count + 1);
     list->source_count = 0;
-    for (size_t i = 0; i < accounts->count; i++) {
+    for (size_t i = 0; i < accounts->count && is_users(owner); i++) {
         fq_account_name_row *name =
             (fq_account_name_row *)fq_row_make(&fq_account_name_table, query->call->arena);
         name->id = accounts->rows[i]->id;
@@ -306,7 +307,7 @@ fq_err ledger_read_accounts(fq_call *call, fq_reader *reader) {
                             .call = call,
                             .reader = reader};
     FQ_TRY(fq_call_query(call, &accounts_fields, &query));
-    const uint64_t owner = query.user_id.v ? query.user_id.v : call->caller.user.v;
+    const uint64_t owner = call->caller.user.v ? call->caller.user.v : query.user_id.v;
     fq_list_of list = {.table = &fq_account_name_table,
                        .id_kind = FQ_ID_account,
                        .source_count = 1,

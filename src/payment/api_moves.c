@@ -178,9 +178,10 @@ static const fq_field refund_query_rows[] = {
 };
 static const fq_fields refund_query_fields = FQ_FIELDS(refund_query_rows, moves_query);
 
-// Whose rows: the filter's user, else the caller's own.
+// Whose rows are looked at: the caller's own, else the filter's user. Where a page of others' rows
+// ends would tell how many they have.
 static uint64_t whose(const moves_query *query) {
-    return query->user_id.v ? query->user_id.v : query->caller.user.v;
+    return query->caller.user.v ? query->caller.user.v : query->user_id.v;
 }
 
 fq_err refund_read_list(fq_call *call, fq_reader *reader) {

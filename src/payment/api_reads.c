@@ -171,7 +171,8 @@ static fq_err with_reference(fq_call *call, fq_reader *reader, fq_str reference,
 fq_err payment_read_list(fq_call *call, fq_reader *reader) {
     payments_query query = {.page = {.limit = FQ_PAGE_LIMIT_DEFAULT}, .caller = call->caller};
     FQ_TRY(fq_call_query(call, &query_fields, &query));
-    const uint64_t user = query.user_id.v ? query.user_id.v : call->caller.user.v;
+    // The caller's own rows first: where a page of others' ends would tell how many they have.
+    const uint64_t user = call->caller.user.v ? call->caller.user.v : query.user_id.v;
     fq_list_of list = {.table = &payment_table,
                        .id_kind = FQ_ID_payment,
                        .source_count = 1,
@@ -181,7 +182,7 @@ fq_err payment_read_list(fq_call *call, fq_reader *reader) {
                        .context = &query};
     if (query.order_id.v) {
         FQ_TRY(attempts_of(call, reader, query.order_id, &list));
-    } else if (query.reference.len > 0) {
+    } else if (query.reference.len > 0 && call->caller.scope != FQ_SCOPE_PAYER) {
         FQ_TRY(with_reference(call, reader, query.reference, &list));
     } else if (user) {
         list.sources[0] = (fq_list_source){&payment_by_payer, user};

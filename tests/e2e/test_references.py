@@ -84,3 +84,9 @@ def test_each_payees_is_found_among_many(fq: World) -> None:
     own = fq.client(f"merchant:{payees[0]['id']}")
     assert [one["id"] for one in pages(own, "/v1/orders", reference=reference)] == [orders[0]["id"]]
     assert [one["id"] for one in pages(own, "/v1/payments", reference=reference)] == [payments[0]["id"]]
+    # A payer who has none of them is not told that others have.
+    nobody = fq.client(f"payer:{fq.payer(1)['id']}")
+    for path in ("/v1/orders", "/v1/payments"):
+        assert expect(nobody.get(path, reference=reference))["has_more"] is False
+    buyer = fq.client(f"payer:{payer['id']}")
+    assert len(pages(buyer, "/v1/payments", reference=reference)) == count

@@ -71,6 +71,14 @@ def test_they_do_not_see_others_accounts(fq: World, cast: Cast) -> None:
     assert expect(cast.reader.get(f"/v1/accounts/{account['id']}"))["id"] == account["id"]
 
 
+def test_the_house_is_no_user(fq: World, cast: Cast) -> None:
+    """Its accounts are kept under the first ids, which no user ever gets."""
+    for number in range(1, 8):
+        house = f"usr_{number:013}"
+        refused(cast.reader.get(f"/v1/users/{house}/balances"), "user_not_found")
+        assert pages(cast.reader, "/v1/accounts", user_id=house) == []
+
+
 def test_a_reader_sees_all_and_does_nothing(fq: World, cast: Cast) -> None:
     reader = cast.reader
     for sale in (cast.mine, cast.other):
@@ -124,9 +132,15 @@ def test_a_payers_key(fq: World) -> None:
         assert fq.pay(order, payer, own)["status"] == "succeeded"
     refused(own.get(f"/v1/orders/{foreign['id']}"), "order_not_found")
     refused(fq.try_pay(foreign, payer, own), "order_not_found")
+    # What was everybody's to see is not any more when somebody has paid it.
+    paid = fq.order(payee, 100)
+    refused(own.post(f"/v1/orders/{paid['id']}/cancel"), "not_allowed")
+    fq.pay(paid, stranger)
+    refused(own.get(f"/v1/orders/{paid['id']}"), "order_not_found")
+    refused(own.post(f"/v1/orders/{paid['id']}/cancel"), "order_not_found")
     # Nobody debits a wallet that is not his.
     refused(fq.try_pay(fq.order(payee, 100), stranger, own), "user_not_found")
-    assert fq.balance(stranger) == (1000, 0, 0)
+    assert fq.balance(stranger) == (900, 0, 0)
     # It cancels its authorisations, but does not capture, refund or cancel the order.
     order = fq.order(payee, 100)
     held = fq.pay(order, payer, own, capture="manual")
@@ -149,6 +163,23 @@ def test_lists_show_only_what_may_be_seen(fq: World, cast: Cast) -> None:
     assert orders == {cast.mine.order["id"]}
     refunds = pages(cast.merchant, "/v1/refunds")
     assert all(one["payment_id"] == cast.mine.payment["id"] for one in refunds)
+
+
+def test_a_page_does_not_tell_how_much_others_have(fq: World) -> None:
+    """A page looks at 2,000 rows: where it ends among others' rows, `next` would name one of them."""
+    payee, payer = fq.merchant(), fq.payer(3000)
+    for _ in range(3):
+        orders = fq.orders(payee, 1000, 1)
+        body = {"payments": [fq.payment_body(order, payer) for order in orders]}
+        expect(fq.admin.post("/v1/payments/bulk", body))
+    nothing = {"object": "list", "data": [], "has_more": False, "next": None}
+    own, bystander = fq.client(f"payer:{payer['id']}"), fq.client(f"payer:{fq.payer(1)['id']}")
+    assert len(pages(own, "/v1/payments", user_id=payee["id"], limit=100)) == 3000
+    for client in (bystander, fq.client(f"merchant:{fq.merchant()['id']}")):
+        for user in (payer, payee):
+            assert expect(client.get("/v1/payments", user_id=user["id"])) == nothing
+            assert expect(client.get("/v1/orders", user_id=user["id"])) == nothing
+        assert expect(client.get("/v1/orders", payee_id=payee["id"])) == nothing
 
 
 def test_personal_fields_are_masked_for_readers(fq: World, cast: Cast) -> None:
