@@ -30,15 +30,9 @@ static fq_err load_facts(const fq_engine *engine, fq_reader *reader, fq_arena *a
 
 static fq_err local_facts(fq_service *service, fq_arena *arena, const uint64_t *ids, size_t count,
                           fq_order_facts *out) {
-    fq_reader *reader;
-    FQ_TRY(fq_reader_pool_borrow(service->readers, &reader));
-    fq_err err = service->engine->ops->reader_begin(reader);
-    if (!err.code) {
-        err = load_facts(service->engine, reader, arena, ids, count, out);
-        service->engine->ops->reader_end(reader);
-    }
-    fq_reader_pool_return(service->readers, reader);
-    return err;
+    fq_reading reading FQ_READING_ENDS = {0};
+    FQ_TRY(fq_reading_begin(service, &reading));
+    return load_facts(service->engine, reading.reader, arena, ids, count, out);
 }
 
 fq_err fq_order_facts_of(const fq_peers *peers, fq_arena *arena, const uint64_t *ids, size_t count,

@@ -140,12 +140,7 @@ static void tell_sum(const fq_ledger_sum *sum) {
 void payment_look_over(fq_service *service) {
     fq_ledger_sum sums[FQ_LEDGER_SUMS_MAX];
     size_t count = 0;
-    fq_reader *reader;
-    fq_err err = fq_reader_pool_borrow(service->readers, &reader);
-    if (!err.code) {
-        err = fq_ledger_sums_read(service->engine->ops, reader, SUMS_MS_MAX, sums, &count);
-        fq_reader_pool_return(service->readers, reader);
-    }
+    const fq_err err = fq_ledger_sums_read(service, SUMS_MS_MAX, sums, &count);
     if (err.code) {
         fq_log(FQ_LOG_WARN, "the balances could not be added up",
                FQ_LOG_TEXT("code", fq_error_row_of(err.code)->name));

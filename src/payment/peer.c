@@ -48,15 +48,9 @@ static fq_err load_guards(const fq_engine *engine, fq_reader *reader, fq_arena *
 
 static fq_err local_guards(fq_service *service, fq_arena *arena, const uint64_t *ids, size_t count,
                            fq_guard_facts *out) {
-    fq_reader *reader;
-    FQ_TRY(fq_reader_pool_borrow(service->readers, &reader));
-    fq_err err = service->engine->ops->reader_begin(reader);
-    if (!err.code) {
-        err = load_guards(service->engine, reader, arena, ids, count, out);
-        service->engine->ops->reader_end(reader);
-    }
-    fq_reader_pool_return(service->readers, reader);
-    return err;
+    fq_reading reading FQ_READING_ENDS = {0};
+    FQ_TRY(fq_reading_begin(service, &reading));
+    return load_guards(service->engine, reading.reader, arena, ids, count, out);
 }
 
 fq_err fq_payment_guards_of(const fq_peers *peers, fq_arena *arena, const uint64_t *order_ids,
@@ -187,20 +181,12 @@ static bool has_money(void *context, const fq_row *row) {
 }
 
 static fq_err look_for_money(fq_service *service, fq_user_id user, bool *out) {
-    fq_reader *reader;
-    FQ_TRY(fq_reader_pool_borrow(service->readers, &reader));
-    fq_err err = service->engine->ops->reader_begin(reader);
-    if (!err.code) {
-        err = service->engine->ops->reader_scan(reader, &(fq_scan){.table = &fq_account_table,
-                                                                   .above = user.v - 1,
-                                                                   .below = user.v + 1,
-                                                                   .forward = true,
-                                                                   .visit = has_money,
-                                                                   .context = out});
-        service->engine->ops->reader_end(reader);
-    }
-    fq_reader_pool_return(service->readers, reader);
-    return err;
+    return fq_service_scan(service, &(fq_scan){.table = &fq_account_table,
+                                               .above = user.v - 1,
+                                               .below = user.v + 1,
+                                               .forward = true,
+                                               .visit = has_money,
+                                               .context = out});
 }
 
 static fq_err close_user(fq_service *service, fq_arena *arena, fq_user_id user) {

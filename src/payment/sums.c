@@ -43,15 +43,12 @@ static bool add(void *context, const fq_row *row) {
     return !at->err.code;
 }
 
-fq_err fq_ledger_sums_read(const fq_engine_ops *ops, fq_reader *reader, int64_t timeout_ms,
+fq_err fq_ledger_sums_read(fq_service *service, int64_t timeout_ms,
                            fq_ledger_sum out[FQ_LEDGER_SUMS_MAX], size_t *out_count) {
     adding at = {.sums = out, .until_ms = fq_monotonic_ms() + timeout_ms};
-    FQ_TRY(ops->reader_begin(reader));
-    const fq_err err = ops->reader_scan(
-        reader,
-        &(fq_scan){.table = &fq_account_table, .forward = true, .visit = add, .context = &at});
-    ops->reader_end(reader);
-    FQ_TRY(err);
+    FQ_TRY(fq_service_scan(
+        service,
+        &(fq_scan){.table = &fq_account_table, .forward = true, .visit = add, .context = &at}));
     FQ_TRY(at.err);
     *out_count = at.count;
     return FQ_OK;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/money.h"
-#include "store/engine.h"
+#include "service/service.h"
 
 enum { FQ_LEDGER_SUMS_MAX = 64 };
 
@@ -13,6 +13,5 @@ typedef struct {
 
 // Reads every account's balance in one state of the database. Errors: the store's; unavailable when
 // it takes longer than `timeout_ms`; internal when there are more currencies than there can be.
-FQ_MUST_USE fq_err fq_ledger_sums_read(const fq_engine_ops *ops, fq_reader *reader,
-                                       int64_t timeout_ms, fq_ledger_sum out[FQ_LEDGER_SUMS_MAX],
-                                       size_t *out_count);
+FQ_MUST_USE fq_err fq_ledger_sums_read(fq_service *service, int64_t timeout_ms,
+                                       fq_ledger_sum out[FQ_LEDGER_SUMS_MAX], size_t *out_count);

@@ -65,6 +65,8 @@ struct fq_call {
     fq_language language;
     const fq_json *body;  // NULL where there is none
     fq_command *command;  // of a command's route
+    // Where `before` runs, when decode says that it takes long; NULL: with the readers.
+    struct fq_reader_pool *long_work;
     fq_err outcome;
     int key_rounds;              // how often the user service was asked for this call's key
     uint64_t asked_key;          // the key id to ask for

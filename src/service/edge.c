@@ -154,7 +154,8 @@ static fq_err hand_over(fq_call *call, void (*run)(fq_job *, fq_reader *)) {
     call->exchange->finish = finish;
     fq_exchange_keep(call->exchange);
     call->job.run = run;
-    if (run ? !fq_reader_pool_submit(call->service->readers, &call->job) : !submit(call)) {
+    fq_reader_pool *pool = call->long_work ? call->long_work : call->service->readers;
+    if (run ? !fq_reader_pool_submit(pool, &call->job) : !submit(call)) {
         call->outcome = fq_refuse(FQ_UNAVAILABLE, NULL);
         fq_exchange_return(call->exchange);
     }

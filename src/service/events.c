@@ -139,16 +139,16 @@ typedef struct {
     told_event *next;
     size_t left;
     bool cut;
-} reading;
+} service_events;
 
 static fq_err read_service(fq_service *service, fq_arena *arena, uint64_t position,
-                           size_t count_max, reading *out) {
+                           size_t count_max, service_events *out) {
     fq_event_row *rows;
     size_t count, bytes = 0;
     fq_peers here = {.peer = {[FQ_SERVICE_USER] = {0}}};
     here.peer[service->kind->number].local = service;
     FQ_TRY(fq_peer_events(&here, service->kind->number, position, count_max, arena, &rows, &count));
-    *out = (reading){.next = FQ_NEW_ARRAY(arena, told_event, count + 1), .left = count};
+    *out = (service_events){.next = FQ_NEW_ARRAY(arena, told_event, count + 1), .left = count};
     for (size_t i = 0; i < count; i++) {
         out->next[i] = (told_event){service, type_of(service, rows[i].type), &rows[i], NULL};
         if (!out->next[i].type) {
@@ -166,7 +166,7 @@ static fq_err read_service(fq_service *service, fq_arena *arena, uint64_t positi
 
 // The oldest event of those that the services have next; NULL when there is none, or none is known
 // of a service that has more.
-static told_event *oldest(reading *at, size_t services, reading **out) {
+static told_event *oldest(service_events *at, size_t services, service_events **out) {
     told_event *best = NULL;
     for (size_t i = 0; i < services; i++) {
         if (at[i].left == 0 && at[i].cut) {
@@ -183,16 +183,9 @@ static told_event *oldest(reading *at, size_t services, reading **out) {
 static fq_err restore_page(const fq_edge_config *config, fq_arena *arena, told_event *page,
                            size_t count) {
     for (size_t i = 0; i < config->service_count; i++) {
-        fq_service *service = config->services[i];
-        fq_reader *reader;
-        FQ_TRY(fq_reader_pool_borrow(service->readers, &reader));
-        fq_err err = service->engine->ops->reader_begin(reader);
-        if (!err.code) {
-            err = restore_subjects(service, reader, arena, page, count);
-            service->engine->ops->reader_end(reader);
-        }
-        fq_reader_pool_return(service->readers, reader);
-        FQ_TRY(err);
+        fq_reading reading FQ_READING_ENDS = {0};
+        FQ_TRY(fq_reading_begin(config->services[i], &reading));
+        FQ_TRY(restore_subjects(config->services[i], reading.reader, arena, page, count));
     }
     return FQ_OK;
 }
@@ -209,7 +202,7 @@ fq_err fq_events_list(fq_call *call, fq_reader *reader) {
     }
     const size_t limit = (size_t)query.limit;
     told_event *page = FQ_NEW_ARRAY(call->arena, told_event, limit);
-    reading services[FQ_SERVICE_NUMBERS], *from = NULL;
+    service_events services[FQ_SERVICE_NUMBERS], *from = NULL;
     bool more = false;
     for (size_t i = 0; i < config->service_count; i++) {
         FQ_TRY(read_service(config->services[i], call->arena,
@@ -258,7 +251,7 @@ fq_err fq_event_get(fq_call *call, fq_reader *reader) {
         if (config->services[i]->kind->number != (id & 3)) {
             continue;
         }
-        reading found;
+        service_events found;
         FQ_TRY(read_service(config->services[i], call->arena, (id >> 2) - 1, 1, &found));
         told_event *event = found.next;
         if (found.left == 0 || event->event->position != id >> 2) {

@@ -175,22 +175,13 @@ static void *run(void *context) {
 
 static fq_err read_position(fq_follow *follow) {
     fq_service *service = follow->service;
-    fq_reader *reader;
-    FQ_TRY(fq_reader_pool_borrow(service->readers, &reader));
     fq_arena arena;
     fq_arena_init(&arena, 1 << 16);
     fq_followed_row *row = (fq_followed_row *)fq_row_make(&fq_followed_table, &arena);
     row->source = (uint16_t)follow->rule->source;
-    fq_row *rows[] = {&row->row};
-    const fq_engine_ops *ops = service->engine->ops;
-    fq_err err = ops->reader_begin(reader);
-    if (!err.code) {
-        err = ops->reader_load(reader, &arena, &(fq_row_group){&fq_followed_table, rows, 1}, 1);
-        ops->reader_end(reader);
-    }
+    const fq_err err = fq_service_load(service, &arena, &row->row);
     atomic_store(&follow->position, row->position);
     fq_arena_free(&arena);
-    fq_reader_pool_return(service->readers, reader);
     return err;
 }
 

@@ -130,20 +130,11 @@ static bool collect(void *context, const fq_row *row) {
 }
 
 static fq_err local_events(fq_service *service, uint64_t position, collecting *into) {
-    const fq_engine_ops *ops = service->engine->ops;
-    fq_reader *reader;
-    FQ_TRY(fq_reader_pool_borrow(service->readers, &reader));
-    fq_err err = ops->reader_begin(reader);
-    if (!err.code) {
-        err = ops->reader_scan(reader, &(fq_scan){.table = &fq_event_table,
-                                                  .above = position,
-                                                  .forward = true,
-                                                  .visit = collect,
-                                                  .context = into});
-        ops->reader_end(reader);
-    }
-    fq_reader_pool_return(service->readers, reader);
-    return err;
+    return fq_service_scan(service, &(fq_scan){.table = &fq_event_table,
+                                               .above = position,
+                                               .forward = true,
+                                               .visit = collect,
+                                               .context = into});
 }
 
 static uint64_t number_of(const fq_json *object, const char *name) {

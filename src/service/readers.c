@@ -1,18 +1,18 @@
-// A service's pool of readers: threads with a connection each, and connections to borrow.
+// Pools of threads. A service's readers have a connection each, and connections to borrow.
 #include "service/readers.h"
 #include "service/service.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { WAITING_MAX = 8192, THREADS_MAX = 64, BORROWED_MAX = 16 };
+enum { THREADS_MAX = 64, BORROWED_MAX = 16 };
 
 struct fq_reader_pool {
     fq_engine *engine;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     fq_job *first, **end;
-    size_t waiting;
+    size_t waiting, waiting_max;
     bool closed;
     pthread_t threads[THREADS_MAX];
     size_t thread_count;
@@ -41,7 +41,7 @@ static void *run(void *context) {
     fq_reader_pool *pool = context;
     fq_reader *reader = NULL;
     for (fq_job *job = next_job(pool); job; job = next_job(pool)) {
-        if (!reader && fq_reader_pool_borrow(pool, &reader).code) {
+        if (pool->engine && !reader && fq_reader_pool_borrow(pool, &reader).code) {
             reader = NULL;  // the job answers for itself that it cannot read
         }
         job->next = NULL;
@@ -53,11 +53,13 @@ static void *run(void *context) {
     return NULL;
 }
 
-fq_err fq_reader_pool_make(fq_engine *engine, size_t thread_count, fq_reader_pool **out) {
+fq_err fq_reader_pool_make(fq_engine *engine, size_t thread_count, size_t waiting_max,
+                           fq_reader_pool **out) {
     FQ_ASSERT(thread_count > 0 && thread_count <= THREADS_MAX);
     fq_reader_pool *pool = calloc(1, sizeof(*pool));
     FQ_ASSERT(pool != NULL);
     pool->engine = engine;
+    pool->waiting_max = waiting_max;
     pool->end = &pool->first;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
@@ -100,7 +102,7 @@ size_t fq_reader_pool_waiting(fq_reader_pool *pool) {
 
 bool fq_reader_pool_submit(fq_reader_pool *pool, fq_job *job) {
     pthread_mutex_lock(&pool->lock);
-    const bool taken = !pool->closed && pool->waiting < WAITING_MAX;
+    const bool taken = !pool->closed && pool->waiting < pool->waiting_max;
     if (taken) {
         job->next = NULL;
         *pool->end = job;

@@ -12,6 +12,8 @@
 
 #include <stdlib.h>
 
+enum { READS_WAITING_MAX = 8192 };
+
 // --- what the writer tells ---
 
 static void done(void *context, fq_command *list) {
@@ -84,6 +86,8 @@ fq_err fq_service_open(fq_service *service, const char *where) {
         .migrate = settings->store_migrate,
     };
     FQ_TRY(fq_store_open(where, service->kind->schema, &options, &service->engine));
+    FQ_TRY(fq_reader_pool_make(service->engine, (size_t)settings->store_reader_threads,
+                               READS_WAITING_MAX, &service->readers));
     FQ_TRY(check_mode(service, false));
     if (service->kind->open) {
         FQ_TRY(service->kind->open(service));
@@ -106,8 +110,7 @@ fq_err fq_service_open(fq_service *service, const char *where) {
         FQ_TRY(fq_fact_stage_make(service->kind->resolve, service,
                                   (uint32_t)settings->store_queue_max, &service->facts));
     }
-    return fq_reader_pool_make(service->engine, (size_t)settings->store_reader_threads,
-                               &service->readers);
+    return FQ_OK;
 }
 
 fq_err fq_service_start(fq_service *service) {

@@ -60,8 +60,8 @@ typedef struct {
     size_t work_count;
     const fq_follow_rule *follows;
     size_t follow_count;
-    // Makes and frees the service's own state (service->state). `open` runs after the store is open
-    // and before the writer starts.
+    // Makes and frees the service's own state (service->state). `open` runs when the store and its
+    // readers are there, and before the writer starts.
     fq_err (*open)(fq_service *service);
     void (*close)(fq_service *service);
     // Finds out what commands need to know of other services before they can be decided, and sends
@@ -101,9 +101,23 @@ struct fq_service {
 
 // Runs `job` on a thread of the pool with a reader at hand. False: too much waits.
 bool fq_reader_pool_submit(fq_reader_pool *pool, fq_job *job);
-// A reader for the calling thread, which may wait for one; given back by fq_reader_pool_return.
-FQ_MUST_USE fq_err fq_reader_pool_borrow(fq_reader_pool *pool, fq_reader **out);
-void fq_reader_pool_return(fq_reader_pool *pool, fq_reader *reader);
+
+// Reads on the calling thread, which may wait: never a loop's. What is read until the end is one
+// state of the database.
+//     fq_reading reading FQ_READING_ENDS = {0};
+//     FQ_TRY(fq_reading_begin(service, &reading));
+typedef struct {
+    fq_service *service;
+    fq_reader *reader;  // the service's own, back with it at the end
+} fq_reading;
+#define FQ_READING_ENDS __attribute__((cleanup(fq_reading_end)))
+// Errors: the store's.
+FQ_MUST_USE fq_err fq_reading_begin(fq_service *service, fq_reading *out);
+// Nothing where none has begun.
+void fq_reading_end(fq_reading *reading);
+// A reading of one row, whose key columns are set, and of one scan. Errors: the store's.
+FQ_MUST_USE fq_err fq_service_load(fq_service *service, fq_arena *arena, fq_row *row);
+FQ_MUST_USE fq_err fq_service_scan(fq_service *service, const fq_scan *scan);
 
 // Appends the event row of a change that decide has made to `row` (its version is raised before).
 // `type` is of the service's table; `command` may be NULL for a change nobody's answer shows.

@@ -94,21 +94,12 @@ static const fq_command_kind take_kind = {"work.take", 2,          no_fields, wa
 
 static fq_err look(fq_worker *worker, take_command *take) {
     fq_service *service = worker->service;
-    const fq_engine_ops *ops = service->engine->ops;
-    fq_reader *reader;
-    FQ_TRY(fq_reader_pool_borrow(service->readers, &reader));
-    fq_err err = ops->reader_begin(reader);
-    if (!err.code) {
-        err = ops->reader_scan(reader,
-                               &(fq_scan){.table = &fq_work_table,
-                                          .below = (uint64_t)fq_writer_now_ms(service->writer) + 1,
-                                          .forward = true,
-                                          .visit = note_due,
-                                          .context = take});
-        ops->reader_end(reader);
-    }
-    fq_reader_pool_return(service->readers, reader);
-    return err;
+    const uint64_t from_now_on = (uint64_t)fq_writer_now_ms(service->writer) + 1;
+    return fq_service_scan(service, &(fq_scan){.table = &fq_work_table,
+                                               .below = from_now_on,
+                                               .forward = true,
+                                               .visit = note_due,
+                                               .context = take});
 }
 
 static const fq_work_kind *kind_of(const fq_service *service, uint16_t number) {

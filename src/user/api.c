@@ -68,6 +68,14 @@ static fq_err check_text(fq_given given, fq_str text, const char *(*fault_of)(fq
     return fault ? fq_refuse_text(FQ_INVALID_FIELD, param, fault) : FQ_OK;
 }
 
+// Who may not do it is told so without the work.
+static void hash_elsewhere(fq_call *call) {
+    const user_state *state = call->service->state;
+    if (fq_scope_may(&call->caller, FQ_MAY_USER_CHANGE)) {
+        call->long_work = state->hashing;
+    }
+}
+
 static fq_err decode_profile(fq_call *call, const fq_fields *fields, user_profile *profile) {
     call->exchange->secret = true;
     profile->keyring = call->service->keyring;
@@ -77,9 +85,11 @@ static fq_err decode_profile(fq_call *call, const fq_fields *fields, user_profil
     FQ_TRY(check_text(profile->email.given, profile->email.text, user_email_fault, "email"));
     FQ_TRY(check_text(profile->phone.given, profile->phone.text, user_phone_fault, "phone"));
     FQ_TRY(check_text(profile->locale_given, profile->locale, user_locale_fault, "locale"));
-    return profile->password_given
-               ? fq_password_accept(profile->password, profile->name.text, "password")
-               : FQ_OK;
+    if (profile->password_given) {
+        FQ_TRY(fq_password_accept(profile->password, profile->name.text, "password"));
+        hash_elsewhere(call);
+    }
+    return FQ_OK;
 }
 
 fq_err user_decode_create(fq_call *call, fq_command *command) {
@@ -143,6 +153,7 @@ fq_err user_decode_password(fq_call *call, fq_command *command) {
     call->exchange->secret = true;
     FQ_TRY(fq_call_query(call, &no_fields, NULL));
     FQ_TRY(fq_call_body(call, &password_fields, check));
+    hash_elsewhere(call);
     return fq_call_path_id(call, 0, FQ_ID_user, FQ_USER_NOT_FOUND, &check->id.v);
 }
 

@@ -97,13 +97,10 @@ static bool collect(void *context, const fq_row *row) {
     return at->count < sizeof(at->wrapped) / sizeof(at->wrapped[0]);
 }
 
-static fq_err read_keys(const fq_engine *engine, fq_reader *reader, collecting *into) {
-    FQ_TRY(engine->ops->reader_begin(reader));
-    const fq_err err = engine->ops->reader_scan(
-        reader,
+static fq_err read_keys(fq_service *service, collecting *into) {
+    return fq_service_scan(
+        service,
         &(fq_scan){.table = &data_key_table, .forward = true, .visit = collect, .context = into});
-    engine->ops->reader_end(reader);
-    return err;
 }
 
 static fq_err add_keys(fq_keyring *keyring, const collecting *found) {
@@ -115,13 +112,10 @@ static fq_err add_keys(fq_keyring *keyring, const collecting *found) {
 }
 
 fq_err user_keyring_reload(fq_service *service) {
-    fq_reader *reader;
-    FQ_TRY(fq_reader_pool_borrow(service->readers, &reader));
     fq_arena arena;
     fq_arena_init(&arena, ARENA_BYTES_MAX);
     collecting found = {.arena = &arena};
-    fq_err err = read_keys(service->engine, reader, &found);
-    fq_reader_pool_return(service->readers, reader);
+    fq_err err = read_keys(service, &found);
     if (!err.code) {
         err = add_keys(service->keyring, &found);
     }
@@ -158,30 +152,26 @@ static fq_err make_first_keys(fq_service *service, fq_arena *arena) {
     return err.code ? err : keep.base.outcome;
 }
 
-static fq_err load(fq_service *service, fq_reader *reader, fq_arena *arena) {
+static fq_err load(fq_service *service, fq_arena *arena) {
     collecting found = {.arena = arena};
     fq_master_key master;
     char path[PATH_MAX];
-    FQ_TRY(read_keys(service->engine, reader, &found));
+    FQ_TRY(read_keys(service, &found));
     FQ_TRY(find_master_key(service->settings, path));
     FQ_TRY(get_master_key(service, found.count == 0, path, &master));
     service->keyring = fq_keyring_new(&master);
     fq_master_key_wipe(&master);
     if (found.count == 0) {
         FQ_TRY(make_first_keys(service, arena));
-        FQ_TRY(read_keys(service->engine, reader, &found));
+        FQ_TRY(read_keys(service, &found));
     }
     return tell(add_keys(service->keyring, &found), path);
 }
 
 fq_err user_keyring_open(fq_service *service) {
-    const fq_engine_ops *ops = service->engine->ops;
-    fq_reader *reader;
-    FQ_TRY(ops->reader_open(service->engine, &reader));
     fq_arena arena;
     fq_arena_init(&arena, ARENA_BYTES_MAX);
-    const fq_err err = load(service, reader, &arena);
+    const fq_err err = load(service, &arena);
     fq_arena_free(&arena);
-    ops->reader_close(reader);
     return err;
 }

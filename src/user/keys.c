@@ -129,17 +129,8 @@ static bool add_key(void *context, const fq_row *row) {
 fq_err fq_user_key_list(fq_service *service, fq_arena *arena, fq_listed_key **out,
                         size_t *out_count) {
     listing at = {.arena = arena, .keys = FQ_NEW_ARRAY(arena, fq_listed_key, FQ_LISTED_KEYS_MAX)};
-    const fq_engine_ops *ops = service->engine->ops;
-    fq_reader *reader;
-    FQ_TRY(fq_reader_pool_borrow(service->readers, &reader));
-    fq_err err = ops->reader_begin(reader);
-    if (!err.code) {
-        err = ops->reader_scan(
-            reader, &(fq_scan){.table = &api_key_table, .visit = add_key, .context = &at});
-        ops->reader_end(reader);
-    }
-    fq_reader_pool_return(service->readers, reader);
-    FQ_TRY(err);
+    FQ_TRY(fq_service_scan(service,
+                           &(fq_scan){.table = &api_key_table, .visit = add_key, .context = &at}));
     *out = at.keys;
     *out_count = at.count;
     return at.damaged ? fq_refuse(FQ_INTERNAL, NULL) : FQ_OK;

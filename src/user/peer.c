@@ -36,22 +36,9 @@ typedef struct {
 } question;
 
 static fq_err with_reader(question *asked, fq_err (*answer)(question *, fq_reader *)) {
-    fq_service *service = asked->service;
-    fq_reader *reader;
-    FQ_TRY(fq_reader_pool_borrow(service->readers, &reader));
-    fq_err err = service->engine->ops->reader_begin(reader);
-    if (!err.code) {
-        err = answer(asked, reader);
-        service->engine->ops->reader_end(reader);
-    }
-    fq_reader_pool_return(service->readers, reader);
-    return err;
-}
-
-static fq_err load_one(question *asked, fq_reader *reader) {
-    fq_row *row = asked->out;
-    return asked->service->engine->ops->reader_load(reader, asked->arena,
-                                                    &(fq_row_group){row->table, &row, 1}, 1);
+    fq_reading reading FQ_READING_ENDS = {0};
+    FQ_TRY(fq_reading_begin(asked->service, &reading));
+    return answer(asked, reading.reader);
 }
 
 fq_err user_look(fq_service *service, fq_arena *arena, const fq_table *table, uint64_t key0,
@@ -61,7 +48,7 @@ fq_err user_look(fq_service *service, fq_arena *arena, const fq_table *table, ui
     if (table->key_count > 1) {
         fq_column_set_integer(*out, &table->columns[1], (int64_t)key1);
     }
-    return with_reader(&(question){.service = service, .arena = arena, .out = *out}, load_one);
+    return fq_service_load(service, arena, *out);
 }
 
 // --- questions and answers between processes ---

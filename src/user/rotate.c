@@ -88,21 +88,13 @@ static bool visit_secret(void *context, const fq_row *row) {
 }
 
 static fq_err read_page(page *at, const fq_table *table) {
-    const fq_engine_ops *ops = at->service->engine->ops;
     const fq_scan scan = {.table = table,
                           .above = at->last,
                           .forward = true,
                           .visit = table == &user_table ? visit_user : visit_secret,
                           .context = at};
-    fq_reader *reader;
-    FQ_TRY(fq_reader_pool_borrow(at->service->readers, &reader));
-    fq_err err = ops->reader_begin(reader);
-    if (!err.code) {
-        err = ops->reader_scan(reader, &scan);
-        ops->reader_end(reader);
-    }
-    fq_reader_pool_return(at->service->readers, reader);
-    return err.code ? err : at->err;
+    FQ_TRY(fq_service_scan(at->service, &scan));
+    return at->err;
 }
 
 static fq_err reseal_page(fq_service *service, fq_arena *arena, const fq_table *table,

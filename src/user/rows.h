@@ -251,7 +251,10 @@ fq_err user_keyring_reload(fq_service *service);
 // --- the service's own state (user.c) ---
 
 typedef struct {
-    atomic_int hashing, closing;            // calls that do so now
+    // Threads of their own for passwords: a rush of logins must not keep readers, and with them
+    // the question whose key a request was signed with, waiting.
+    fq_reader_pool *hashing;
+    atomic_int closing;                     // calls that do so now
     atomic_uint_least64_t payment_follows;  // the last position that payment said it had followed
 } user_state;
 

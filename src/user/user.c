@@ -1,5 +1,6 @@
 // The user service as a whole: its routes, events, and what it opens.
 #include "service/events.h"
+#include "service/readers.h"
 #include "user/rows.h"
 
 #include <stdlib.h>
@@ -115,16 +116,22 @@ static const fq_event_type events[] = {
 
 // --- opening and ending ---
 
+enum { HASHES_WAITING_MAX = 64 };  // some seconds' worth
+
 static fq_err open_service(fq_service *service) {
     user_state *state = calloc(1, sizeof(*state));
     FQ_ASSERT(state != NULL);
     service->state = state;
+    FQ_TRY(fq_reader_pool_make(NULL, (size_t)service->settings->crypto_argon2_at_once,
+                               HASHES_WAITING_MAX, &state->hashing));
     return user_keyring_open(service);
 }
 
 static void close_service(fq_service *service) {
+    user_state *state = service->state;
+    fq_reader_pool_free(state ? state->hashing : NULL);
     fq_keyring_free(service->keyring);
-    free(service->state);
+    free(state);
     service->keyring = NULL;
     service->state = NULL;
 }

@@ -56,30 +56,16 @@ static fq_password_cost cost_of(const fq_settings *settings) {
         at_most(settings->crypto_argon2_parallelism, FQ_PASSWORD_LANES_MAX)};
 }
 
-// Each hash takes its memory while it runs: no more at once than was set.
-static bool begin_hashing(fq_call *call) {
-    user_state *state = call->service->state;
-    if (atomic_fetch_add(&state->hashing, 1) < call->service->settings->crypto_argon2_at_once) {
-        fq_metrics_add(fq_metrics_plain(FQ_METRIC_PASSWORD_HASHES_BUSY), 1);
-        return true;
-    }
-    atomic_fetch_sub(&state->hashing, 1);
-    return false;
-}
-
-static void end_hashing(fq_call *call) {
-    user_state *state = call->service->state;
-    atomic_fetch_sub(&state->hashing, 1);
-    fq_metrics_add(fq_metrics_plain(FQ_METRIC_PASSWORD_HASHES_BUSY), -1);
+// Each hash takes its memory while it runs: as many at once as there are threads for it.
+static void count_hashing(int64_t more) {
+    fq_metrics_add(fq_metrics_plain(FQ_METRIC_PASSWORD_HASHES_BUSY), more);
 }
 
 static fq_err hash(fq_call *call, fq_str password, fq_str *out) {
     char phc[FQ_PASSWORD_TEXT_MAX];
-    if (!begin_hashing(call)) {
-        return fq_refuse(FQ_UNAVAILABLE, NULL);
-    }
+    count_hashing(1);
     const fq_err err = fq_password_hash(password, cost_of(call->service->settings), phc);
-    end_hashing(call);
+    count_hashing(-1);
     if (!err.code) {
         *out = fq_arena_copy(call->arena, fq_str_of(phc));
     }
@@ -123,12 +109,10 @@ fq_err user_before_password(fq_call *call, fq_command *command) {
     if (credential->failures >= PASSWORD_FAILURES_MAX) {
         return FQ_OK;
     }
-    if (!begin_hashing(call)) {
-        return fq_refuse(FQ_UNAVAILABLE, NULL);
-    }
     check->phc = credential->phc;
+    count_hashing(1);
     const fq_err err = check_password(call, check);
-    end_hashing(call);
+    count_hashing(-1);
     check->checked = !err.code;
     return err;
 }
@@ -164,18 +148,12 @@ fq_err user_before_freeze(fq_call *call, fq_command *command) {
 
 // What everything up to now has told, for a user that was frozen before.
 static uint64_t told_so_far(fq_service *service) {
-    fq_reader *reader;
-    fq_head head = {0};
-    if (fq_reader_pool_borrow(service->readers, &reader).code) {
+    fq_reading reading FQ_READING_ENDS = {0};
+    fq_head head;
+    if (fq_reading_begin(service, &reading).code ||
+        service->engine->ops->reader_head(reading.reader, &head).code) {
         return UINT64_MAX;
     }
-    if (!service->engine->ops->reader_begin(reader).code) {
-        if (service->engine->ops->reader_head(reader, &head).code) {
-            head.position[FQ_JOURNAL_EVENT] = UINT64_MAX;
-        }
-        service->engine->ops->reader_end(reader);
-    }
-    fq_reader_pool_return(service->readers, reader);
     return head.position[FQ_JOURNAL_EVENT];
 }
 

@@ -121,6 +121,25 @@ def test_password_spellings_that_are_the_same(fq: World, case: dict[str, Any]) -
     assert verdict(fq, fq.user(password=case["enrolled"]), case["given"])
 
 
+def test_a_rush_of_logins_keeps_nobody_else_waiting(fq: World) -> None:
+    """Lists, and whose key a request was signed with, are looked up while passwords are hashed."""
+    user, done = fq.user(password=PASSWORD), []
+    path = f"/v1/users/{user['id']}/verify_password"
+    logins = 40
+
+    def work(n: int) -> None:
+        if n < logins:
+            done.append(fq.admin.post(path, {"password": PASSWORD}).status)
+            return
+        eventually(lambda: len(done), lambda count: count >= 2)  # the rush has begun
+        stranger = fq.client("read")
+        expect(stranger.get("/v1/users", limit=1))
+        assert len(done) < logins / 2, "it waited for the logins"
+
+    together(logins + 1, work)
+    assert set(done) <= {200, 503} and len(done) == logins
+
+
 def test_many_verifications_at_once(fq: World) -> None:
     """argon2 costs 64 MiB each: more at once than the limit are told so or wait, none goes wrong."""
     user = fq.user(password=PASSWORD)
