@@ -3,8 +3,9 @@
 #include "http/problem.h"
 #include "service/edge.h"
 
+// No Accept, or an empty one, takes anything (RFC 9110 section 12.5.1).
 static bool accepts_json(fq_str accept) {
-    return !accept.at || memmem(accept.at, accept.len, "*/*", 3) ||
+    return fq_str_trim(accept).len == 0 || memmem(accept.at, accept.len, "*/*", 3) ||
            memmem(accept.at, accept.len, "application/*", 13) ||
            memmem(accept.at, accept.len, "json", 4);
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@ fq_err folder_make(const char *folder) {
     struct stat about;
     if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
         fq_log(FQ_LOG_ERROR, "the data folder cannot be made", FQ_LOG_TEXT("folder", folder),
-               FQ_LOG_INT("errno", errno));
+               FQ_LOG_TEXT("reason", strerror(errno)));
         return fq_refuse(FQ_STORE_LOST, NULL);
     }
     if (stat(folder, &about) == 0 && (about.st_mode & 0077) != 0) {
@@ -33,7 +34,7 @@ fq_err folder_lock(const char *folder, const char *service, int *out_fd) {
     free(path);
     if (fd < 0) {
         fq_log(FQ_LOG_ERROR, "the data folder cannot be written to", FQ_LOG_TEXT("folder", folder),
-               FQ_LOG_INT("errno", open_error));
+               FQ_LOG_TEXT("reason", strerror(open_error)));
         return fq_refuse(
             open_error == ENOSPC || open_error == EDQUOT ? FQ_STORE_FULL : FQ_STORE_LOST, NULL);
     }

@@ -177,7 +177,9 @@ def test_a_content_coding_is_refused(fq: World, bearer: Client) -> None:
     refused(answer, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("accept", ["application/json", "*/*", "application/*;q=0.5", "text/html, */*;q=0.1"])
+@pytest.mark.parametrize(
+    "accept", ["", "application/json", "*/*", "application/*;q=0.5", "text/html, */*;q=0.1"]
+)
 def test_what_is_acceptable(fq: World, accept: str) -> None:
     expect(fq.admin.request("GET", "/v1/users", headers=[("Accept", accept)]))
 
