@@ -40,7 +40,7 @@ static fq_err ask(fq_service *service, asking *at) {
     return (fq_err){.code = err.code};  // its texts were the arena's
 }
 
-static fq_err find_users(fq_service *service, fq_command *list) {
+fq_err order_find_facts(fq_service *service, fq_command *list) {
     asking at = {.count = 0};
     for (fq_command *command = list; command; command = command->next) {
         for (size_t i = 0; i < creates_of(command); i++) {
@@ -61,20 +61,6 @@ static fq_err find_users(fq_service *service, fq_command *list) {
         }
     }
     return ask(service, &at);
-}
-
-void order_resolve(void *context, fq_command *list) {
-    fq_service *service = context;
-    fq_err err = find_users(service, list);
-    if (!err.code && !fq_writer_submit(service->writer, list)) {
-        err = fq_refuse(FQ_UNAVAILABLE, NULL);
-    }
-    if (err.code) {
-        for (fq_command *command = list; command; command = command->next) {
-            command->outcome = err;
-        }
-        fq_edge_commands_done(list);
-    }
 }
 
 bool order_returned(fq_service *service, fq_command *command) {

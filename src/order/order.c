@@ -98,7 +98,7 @@ const fq_service_kind fq_order_service = {
     .work_count = sizeof(work) / sizeof(work[0]),
     .follows = follows,
     .follow_count = sizeof(follows) / sizeof(follows[0]),
-    .resolve = order_resolve,
+    .find = order_find_facts,
     .returned = order_returned,
     .count = order_count,
 };

@@ -138,7 +138,7 @@ bool order_want_create(fq_command *command, fq_batch *batch, int round);
 
 bool order_returned(fq_service *service, fq_command *command);
 void order_count(fq_service *service, fq_batch *batch);
-void order_resolve(void *context, fq_command *list);
+fq_err order_find_facts(fq_service *service, fq_command *list);
 
 // --- answers and routes ---
 

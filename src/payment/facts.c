@@ -140,28 +140,10 @@ static fq_err find_users(fq_service *service, fq_command *list) {
     return FQ_OK;
 }
 
-static void answer(fq_command *list, fq_err err) {
-    for (fq_command *command = list; command; command = command->next) {
-        command->outcome = err;
-    }
-    fq_edge_commands_done(list);
-}
-
-// A list whose facts are found goes on to the writer in one piece; on failure each is answered.
-void payment_resolve(void *context, fq_command *list) {
-    fq_service *service = context;
-    // Users first, for those that came back because one was not known; orders then for the new
-    // ones.
-    fq_err err = find_users(service, list);
-    if (!err.code) {
-        err = find_orders(service, list);
-    }
-    if (!err.code && !fq_writer_submit(service->writer, list)) {
-        err = fq_refuse(FQ_UNAVAILABLE, NULL);
-    }
-    if (err.code) {
-        answer(list, err);
-    }
+// Users first, for those that came back because one was not known; orders then for the new ones.
+fq_err payment_find_facts(fq_service *service, fq_command *list) {
+    FQ_TRY(find_users(service, list));
+    return find_orders(service, list);
 }
 
 bool payment_submit(fq_service *service, fq_command *command) {

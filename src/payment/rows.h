@@ -251,7 +251,7 @@ bool payment_submit(fq_service *service, fq_command *command);
 bool payment_returned(fq_service *service, fq_command *command);
 void payment_count(fq_service *service, fq_batch *batch);
 void payment_look_over(fq_service *service);
-void payment_resolve(void *context, fq_command *list);
+fq_err payment_find_facts(fq_service *service, fq_command *list);
 
 // --- answers (encode.c) ---
 

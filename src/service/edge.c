@@ -186,6 +186,7 @@ static fq_err dispatch_command(fq_call *call, fq_str key) {
     command->by = call->caller;
     command->units = 1;
     command->user = call;
+    command->log = fq_log_here();
     command->deadline_ms = fq_monotonic_ms() + call->service->settings->store_command_timeout;
     call->command = command;
     FQ_TRY(route->decode(call, command));

@@ -51,6 +51,25 @@ static void counted(void *context, fq_batch *batch) {
     }
 }
 
+// --- the fact stage ---
+
+// What the list asks of other services is logged there with its first command's request.
+void fq_service_resolve(void *context, fq_command *list) {
+    fq_service *service = context;
+    const fq_log_context before = fq_log_use(list->log);
+    fq_err err = service->kind->find(service, list);
+    fq_log_use(before);
+    if (!err.code && !fq_writer_submit(service->writer, list)) {
+        err = fq_refuse(FQ_UNAVAILABLE, NULL);
+    }
+    if (err.code) {
+        for (fq_command *command = list; command; command = command->next) {
+            command->outcome = err;
+        }
+        fq_edge_commands_done(list);
+    }
+}
+
 // --- opening and ending ---
 
 // Test keys never get into live data, nor live ones out: asked before anything is made in the data,
@@ -106,9 +125,9 @@ fq_err fq_service_open(fq_service *service, const char *where) {
         .context = service,
     };
     FQ_TRY(fq_writer_make(&config, &service->writer));
-    if (service->kind->resolve) {
-        FQ_TRY(fq_fact_stage_make(service->kind->resolve, service,
-                                  (uint32_t)settings->store_queue_max, &service->facts));
+    if (service->kind->find) {
+        FQ_TRY(fq_fact_stage_make(fq_service_resolve, service, (uint32_t)settings->store_queue_max,
+                                  &service->facts));
     }
     return FQ_OK;
 }

@@ -64,9 +64,9 @@ typedef struct {
     // readers are there, and before the writer starts.
     fq_err (*open)(fq_service *service);
     void (*close)(fq_service *service);
-    // Finds out what commands need to know of other services before they can be decided, and sends
-    // each of them on (facts.h); NULL: none ever do.
-    void (*resolve)(void *service, fq_command *list);
+    // Finds out what commands need to know of other services before they can be decided (facts.h);
+    // on an error none of them is. NULL: they never need to know anything.
+    fq_err (*find)(fq_service *service, fq_command *list);
     // Takes a command on its way to the writer; NULL: straight to the queue. False: full.
     bool (*submit)(fq_service *service, fq_command *command);
     // Commands come back from the writer; NULL, or returns true where the service has sent the
@@ -134,6 +134,9 @@ FQ_MUST_USE fq_err fq_service_open(fq_service *service, const char *where);
 // Starts the writer, the timers and the followers, and waits until it has caught up with what it
 // follows.
 FQ_MUST_USE fq_err fq_service_start(fq_service *service);
+// The fact stage's work: finds what the commands need to know and sends them on to the writer;
+// where that fails, each is answered with the error. `service` is an fq_service.
+void fq_service_resolve(void *service, fq_command *list);
 // Stops followers and timers: from then on it asks nothing of other services.
 void fq_service_quiet(fq_service *service);
 // Then the writer once its queue is empty, the readers, the store.

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/id.h"
+#include "base/log.h"
 #include "store/batch.h"
 
 typedef struct fq_command fq_command;
@@ -74,4 +75,5 @@ struct fq_command {
     int64_t at_ms;     // the batch's business time
     void (*done)(fq_command *command);  // NULL: the service's own `done` gets it, with its group
     void *user;                         // whose request this is
+    fq_log_context log;                 // what lines about it belong to; views of the request
 };

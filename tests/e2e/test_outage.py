@@ -48,7 +48,9 @@ def test_the_database_is_down_for_a_while(kind: Kind, own_postgres: Postgres, tm
         eventually(lambda: nobody.get("/readyz").status, lambda status: status == 503)
         assert nobody.get("/healthz").status == 200
         # The loss may be seen first by a look at the idle connection; the next commit then fails and counts.
-        failed = re.compile(r'^feiqian_store_errors_total\{service="payment",kind="\w+"\} [1-9]', re.MULTILINE)
+        failed = re.compile(
+            r'^feiqian_store_errors_total\{service="payment",kind="\w+"\} [1-9]', re.MULTILINE
+        )
         eventually(lambda: failed.search(nobody.get("/metrics").body.decode()))
 
         own_postgres.start()

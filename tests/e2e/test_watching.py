@@ -357,6 +357,17 @@ def test_a_trace_goes_through_the_services(deploy: Deploy) -> None:
     routes = {record["route"] for record in records if record.get("trace_id") == trace and "route" in record}
     assert "/v1/payments" in routes and any(route.startswith("/internal/user/") for route in routes), routes
     assert all(record["request_id"] == "follow-me" for record in records if record.get("trace_id") == trace)
+    # What the fact stage asks on a thread of its own belongs to the payment all the same.
+    fq = World(own)
+    body = fq.payment_body(fq.order(fq.merchant(), 100), fq.payer(100))
+    expect(own.client("admin").request("POST", "/v1/payments", body, headers=headers), 201)
+    asked = [
+        json.loads(line)
+        for log in own.folder.glob("*.log")
+        for line in log.read_text("utf-8").splitlines()
+        if "/internal/order/facts" in line
+    ]
+    assert asked and all(record["trace_id"] == trace for record in asked)
     own.stop()
 
 

@@ -144,7 +144,7 @@ static void resolve(sim_process *process) {
     process->staged = NULL;
     process->staged_end = &process->staged;
     if (list) {
-        process->service.kind->resolve(&process->service, list);
+        fq_service_resolve(&process->service, list);
     }
 }
 
