@@ -175,6 +175,12 @@ bool fq_config_set(fq_config *config, const char *name, const char *value, const
     return set_row(&(source){config, origin, out_fault}, row, value);
 }
 
+bool fq_config_is_given(const fq_config *config, const char *name) {
+    const fq_setting_row *row = find_row(name);
+    FQ_ASSERT(row != NULL);
+    return strcmp(config->origin[row - rows], "default") != 0;
+}
+
 // Reloading.
 
 static void take_over(void *live, const void *fresh, fq_setting_type type) {

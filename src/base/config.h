@@ -99,6 +99,8 @@ FQ_MUST_USE bool fq_config_set_flag(fq_config *config, const char *flag, const c
 // --listen.
 FQ_MUST_USE bool fq_config_set(fq_config *config, const char *name, const char *value,
                                const char *origin, fq_config_fault *out_fault);
+// Was the setting of that name ("section.name") given anywhere, even as its default?
+bool fq_config_is_given(const fq_config *config, const char *name);
 // What the table cannot say: the form of addresses and URLs, file pairs, ranges that depend on each
 // other.
 FQ_MUST_USE bool fq_config_check(const fq_config *config, fq_config_fault *out_fault);

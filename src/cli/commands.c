@@ -131,8 +131,9 @@ static cli_exit run_command(cli_call *call, int count, char *const words[]) {
             cli_complain(call, "{0}", "{0}", fault.sentence[call->language], NULL);
             return CLI_USAGE;
         }
-        call->language =
-            call->config.settings.log_language == FQ_CHINESE ? FQ_CHINESE : call->language;
+        if (fq_config_is_given(&call->config, "log.language")) {
+            call->language = call->config.settings.log_language;
+        }
     }
     return call->command->run(call);
 }

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -181,7 +182,7 @@ fq_err fq_control_start(fq_house *house, const char *data, fq_control **out) {
     *control = (fq_control){.house = house, .folder = -1, .listener = -1, .stop = -1};
     if (!listen_in(control, data) || pthread_create(&control->thread, NULL, serve, control) != 0) {
         fq_log(FQ_LOG_ERROR, "the control socket cannot be made in the data folder",
-               FQ_LOG_TEXT("folder", data), FQ_LOG_INT("errno", errno));
+               FQ_LOG_TEXT("folder", data), FQ_LOG_TEXT("reason", strerror(errno)));
         free_control(control);
         return fq_refuse(FQ_STORE_LOST, NULL);
     }
@@ -211,7 +212,8 @@ static fq_err connect_error(int error) {
     case EPERM:
         return fq_refuse(FQ_NOT_ALLOWED, NULL);
     default:
-        fq_log(FQ_LOG_ERROR, "the control socket cannot be reached", FQ_LOG_INT("errno", error));
+        fq_log(FQ_LOG_ERROR, "the control socket cannot be reached",
+               FQ_LOG_TEXT("reason", strerror(error)));
         return fq_refuse(FQ_STORE_LOST, NULL);
     }
 }
@@ -239,7 +241,7 @@ fq_err fq_control_call(const char *data, fq_str request, fq_arena *arena, fq_str
         fq_log(FQ_LOG_ERROR,
                "the running server gave no answer; whether it did what was asked is "
                "not known",
-               FQ_LOG_INT("errno", errno));
+               FQ_LOG_TEXT("reason", strerror(errno)));
         return fq_refuse(FQ_STORE_LOST, NULL);
     }
     *out_answer = fq_arena_copy(arena, fq_buffer_str(&text));

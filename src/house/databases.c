@@ -17,10 +17,6 @@ bool fq_where_is_url(const char *where) {
            fq_str_starts(text, FQ_STR("postgres://"));
 }
 
-const char *fq_service_name_of(fq_service_number number) {
-    return kinds[number]->name;
-}
-
 fq_err fq_database_open(const fq_settings *settings, const char *where, fq_service_number number,
                         fq_database_use use, fq_engine **out) {
     const fq_store_options options = {

@@ -16,9 +16,6 @@ FQ_MUST_USE fq_err fq_database_open(const fq_settings *settings, const char *whe
                                     fq_service_number number, fq_database_use use, fq_engine **out);
 void fq_database_close(fq_engine **engine);  // a pointer to NULL is fine
 
-// "user", "order", "payment".
-const char *fq_service_name_of(fq_service_number number);
-
 // Is `where` a postgresql URL, not a folder?
 bool fq_where_is_url(const char *where);
 

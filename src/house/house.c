@@ -9,9 +9,11 @@
 #include "service/follow.h"
 #include "user/user.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,17 +62,23 @@ unsigned fq_house_services(const char *list) {
 
 // --- what is read from files ---
 
-static fq_err read_text(const char *path, char *out, size_t bytes_max, size_t *out_len) {
+static fq_err read_text(const char *setting, const char *path, char *out, size_t bytes_max,
+                        size_t *out_len) {
     FILE *file = fopen(path, "re");
-    if (!file) {
+    errno = file ? 0 : errno;
+    *out_len = file ? fread(out, 1, bytes_max, file) : 0;
+    const bool whole = file && feof(file) && !ferror(file);
+    const char *reason = errno ? strerror(errno) : "too long";
+    if (file) {
+        fclose(file);
+    }
+    if (!whole) {
         fq_log(FQ_LOG_ERROR, "a file of the configuration cannot be read",
-               FQ_LOG_TEXT("path", path));
+               FQ_LOG_TEXT("setting", setting), FQ_LOG_TEXT("path", path),
+               FQ_LOG_TEXT("reason", reason));
         return fq_refuse(FQ_INVALID_FIELD, NULL);
     }
-    *out_len = fread(out, 1, bytes_max, file);
-    const bool whole = feof(file) && !ferror(file);
-    fclose(file);
-    return whole ? FQ_OK : fq_refuse(FQ_INVALID_FIELD, NULL);
+    return FQ_OK;
 }
 
 // The shared secret of the services: base64, as `keys create` would print one.
@@ -81,7 +89,7 @@ static fq_err read_service_key(fq_house *house) {
     }
     char text[SERVICE_KEY_MAX];
     size_t len, bytes = 0;
-    FQ_TRY(read_text(path, text, sizeof(text), &len));
+    FQ_TRY(read_text("server.service_key_file", path, text, sizeof(text), &len));
     fq_str trimmed = {text, len};
     while (trimmed.len > 0 &&
            (trimmed.at[trimmed.len - 1] == '\n' || trimmed.at[trimmed.len - 1] == '\r')) {
@@ -108,7 +116,7 @@ static fq_err read_signing_key(fq_house *house) {
     }
     char pem[PEM_MAX];
     size_t len;
-    FQ_TRY(read_text(path, pem, sizeof(pem), &len));
+    FQ_TRY(read_text("crypto.signing_key_file", path, pem, sizeof(pem), &len));
     fq_err err = fq_refuse(FQ_INVALID_FIELD, NULL);
     for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]) && err.code; i++) {
         err = fq_sign_key_from_pem(candidates[i], (fq_str){pem, len}, NULL, &house->signing_key);
@@ -157,14 +165,13 @@ static fq_err open_house(const fq_settings *settings, unsigned services, bool an
     fq_house *house = calloc(1, sizeof(*house));
     FQ_ASSERT(house != NULL);
     house->settings = settings;
+    house->peers.settings = settings;
     fq_err err = read_service_key(house);
     if (!err.code) {
         err = read_signing_key(house);
     }
     if (!err.code) {
-        err = fq_client_start(
-            &(fq_client_config){.total_timeout_ms = settings->server_request_timeout},
-            &house->peers.client);
+        err = fq_client_start(&(fq_client_config){0}, &house->peers.client);
     }
     if (!err.code) {
         err = open_services(house, services, any_mode);
@@ -292,8 +299,7 @@ static fq_err start_server(fq_house *house) {
     char reason[200];
     const fq_err err = fq_server_start(&config, &house->server, reason);
     if (err.code) {
-        fq_log(FQ_LOG_ERROR, "cannot listen", FQ_LOG_TEXT("address", settings->server_listen),
-               FQ_LOG_TEXT("reason", reason));
+        fq_log(FQ_LOG_ERROR, "cannot listen", FQ_LOG_TEXT("reason", reason));
         return err;
     }
     const bool v6 = strchr(house->address, ':') != NULL;

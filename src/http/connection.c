@@ -277,7 +277,9 @@ static void settle(fq_connection *connection) {
         if (phase != connection->phase || connection->renewed) {
             connection->phase = phase;
             connection->phase_began_ms = connection->loop->now_ms;
-            connection->body_arrived_bytes = 0;
+            // What came with the head counts.
+            connection->body_arrived_bytes =
+                phase == PHASE_BODY ? connection->parser.body_bytes : 0;
         }
         connection->renewed = false;
     }

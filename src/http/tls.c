@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int choose_protocol(SSL *tls, const unsigned char **out, unsigned char *out_len,
                            const unsigned char *offered, unsigned offered_len, void *unused) {
@@ -21,7 +22,8 @@ static int choose_protocol(SSL *tls, const unsigned char **out, unsigned char *o
     return SSL_TLSEXT_ERR_OK;
 }
 
-static bool configure(SSL_CTX *context, const fq_tls_files *files) {
+// On failure `out_blame` is the file at fault, or "".
+static bool configure(SSL_CTX *context, const fq_tls_files *files, const char **out_blame) {
     char groups[] = "X25519:P-256:P-384";  // OpenSSL's macro takes no const
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_TICKET);
@@ -30,30 +32,44 @@ static bool configure(SSL_CTX *context, const fq_tls_files *files) {
                                   SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
     const int oldest = files->only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
-    return SSL_CTX_set_min_proto_version(context, oldest) == 1 &&
-           SSL_CTX_set_num_tickets(context, 0) == 1 &&
-           SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
-           SSL_CTX_set1_groups_list(context, groups) == 1 &&
-           SSL_CTX_use_certificate_chain_file(context, files->certificate_file) == 1 &&
-           SSL_CTX_use_PrivateKey_file(context, files->key_file, SSL_FILETYPE_PEM) == 1 &&
+    *out_blame = "";
+    if (SSL_CTX_set_min_proto_version(context, oldest) != 1 ||
+        SSL_CTX_set_num_tickets(context, 0) != 1 ||
+        SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1 ||
+        SSL_CTX_set1_groups_list(context, groups) != 1) {
+        return false;
+    }
+    *out_blame = files->certificate_file;
+    if (SSL_CTX_use_certificate_chain_file(context, files->certificate_file) != 1) {
+        return false;
+    }
+    *out_blame = files->key_file;
+    return SSL_CTX_use_PrivateKey_file(context, files->key_file, SSL_FILETYPE_PEM) == 1 &&
            SSL_CTX_check_private_key(context) == 1;
 }
 
-static SSL_CTX *make_context(const fq_tls_files *files) {
+static SSL_CTX *make_context(const fq_tls_files *files, const char **out_blame) {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    if (context && !configure(context, files)) {
+    if (context && !configure(context, files, out_blame)) {
         SSL_CTX_free(context);
         context = NULL;
     }
     return context;
 }
 
+static void say_why(const char *blame, char out_reason[200]) {
+    const unsigned long error = ERR_peek_error();
+    const char *reason =
+        ERR_SYSTEM_ERROR(error) ? strerror(ERR_GET_REASON(error)) : ERR_reason_error_string(error);
+    snprintf(out_reason, 200, "TLS: %.120s: %s", blame, reason ? reason : "not usable");
+}
+
 http_tls *http_tls_make(const fq_tls_files *files, char out_reason[200]) {
     ERR_clear_error();
-    SSL_CTX *context = make_context(files);
+    const char *blame = "";
+    SSL_CTX *context = make_context(files, &blame);
     if (!context) {
-        const char *reason = ERR_reason_error_string(ERR_peek_error());
-        snprintf(out_reason, 200, "TLS: %s", reason ? reason : "certificate or key");
+        say_why(blame, out_reason);
         ERR_clear_error();
         return NULL;
     }
@@ -70,7 +86,8 @@ http_tls *http_tls_make(const fq_tls_files *files, char out_reason[200]) {
 
 bool http_tls_reload(http_tls *tls) {
     const fq_tls_files files = {tls->certificate_file, tls->key_file, tls->only_1_3};
-    SSL_CTX *fresh = make_context(&files);
+    const char *blame;
+    SSL_CTX *fresh = make_context(&files, &blame);
     if (!fresh) {
         ERR_clear_error();
         return false;

@@ -161,7 +161,7 @@ static void *run(void *context) {
         if (err.code) {
             fq_log(FQ_LOG_WARN, "events could not be followed",
                    FQ_LOG_TEXT("service", follow->service->kind->name),
-                   FQ_LOG_INT("source", follow->rule->source),
+                   FQ_LOG_TEXT("source", fq_service_name_of(follow->rule->source)),
                    FQ_LOG_TEXT("code", fq_error_row_of(err.code)->name));
             wait(follow, LOST_MS);
         } else if (count == 0) {

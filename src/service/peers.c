@@ -95,6 +95,7 @@ fq_err fq_peer_call(const fq_peers *peers, fq_service_number number, const char 
                                     .header_count = count,
                                     .body = body,
                                     .traceparent = here.traceparent,
+                                    .timeout_ms = peers->settings->server_request_timeout,
                                 },
                                 &status, &answer);
     const fq_json *json = NULL;
@@ -145,8 +146,7 @@ static uint64_t number_of(const fq_json *object, const char *name) {
 static fq_err remote_events(const fq_peers *peers, fq_service_number number, uint64_t position,
                             collecting *into) {
     char path[64];
-    static const char *const names[] = {"", "user", "order", "payment"};
-    snprintf(path, sizeof(path), "/internal/%s/events", names[number]);
+    snprintf(path, sizeof(path), "/internal/%s/events", fq_service_name_of(number));
     const fq_str body = fq_arena_printf(into->arena, "{\"position\":%llu,\"count\":%zu}",
                                         (unsigned long long)position, into->count_max);
     const fq_json *answer = NULL;

@@ -19,7 +19,8 @@ struct fq_peers {
     struct fq_follow *follows[FQ_FOLLOWS_MAX];
     size_t follow_count;
     fq_client *client;
-    fq_str service_key;  // the shared secret that signs calls between services
+    const fq_settings *settings;  // may be reloaded
+    fq_str service_key;           // the shared secret that signs calls between services
 };
 
 // Asks a service at its URL: POST `path` (below /internal/) with a JSON body, signed with the

@@ -14,6 +14,12 @@
 
 enum { READS_WAITING_MAX = 8192 };
 
+const char *fq_service_name_of(fq_service_number number) {
+    static const char *const names[] = {
+        [FQ_SERVICE_USER] = "user", [FQ_SERVICE_ORDER] = "order", [FQ_SERVICE_PAYMENT] = "payment"};
+    return names[number];
+}
+
 // --- what the writer tells ---
 
 static void done(void *context, fq_command *list) {

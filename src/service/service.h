@@ -18,6 +18,9 @@ typedef enum {
     FQ_SERVICE_NUMBERS
 } fq_service_number;
 
+// "user", "order", "payment".
+const char *fq_service_name_of(fq_service_number number);
+
 // What each type of event is about. To add one, add a row to the service's table; numbers stand for
 // good.
 typedef struct {

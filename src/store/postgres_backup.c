@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,9 +102,10 @@ fq_err postgres_backup(fq_engine *base, const char *to_path) {
     // Made first, so that only its owner may read it and nothing that exists is written over.
     const int file = open(to_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0) {
+        const int error = errno;
         fq_log(FQ_LOG_ERROR, "the backup's file cannot be made", FQ_LOG_TEXT("path", to_path),
-               FQ_LOG_INT("errno", errno));
-        return fq_refuse(errno == EEXIST ? FQ_STATE_CONFLICT : FQ_INTERNAL, NULL);
+               FQ_LOG_TEXT("why", strerror(error)));
+        return fq_refuse(error == EEXIST ? FQ_STATE_CONFLICT : FQ_INTERNAL, NULL);
     }
     close(file);
     fq_buffer options, password;

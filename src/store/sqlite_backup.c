@@ -8,6 +8,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { PAGES_A_STEP = 1024 };
@@ -20,7 +21,7 @@ static fq_err refuse_path(const char *path, const char *why) {
 
 static fq_err io_error(const char *path, int error) {
     fq_log(FQ_LOG_ERROR, "the backup cannot be written", FQ_LOG_TEXT("path", path),
-           FQ_LOG_INT("errno", error));
+           FQ_LOG_TEXT("why", strerror(error)));
     return fq_refuse(error == ENOSPC || error == EDQUOT ? FQ_STORE_FULL : FQ_STORE_LOST, NULL);
 }
 

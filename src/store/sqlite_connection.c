@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,10 +41,11 @@ static fq_code code_of(int rc) {
 
 fq_err connection_error(sqlite3 *db, int rc, const char *doing) {
     const char *file = db ? sqlite3_db_filename(db, "main") : NULL;
+    const int system_error = db ? sqlite3_system_errno(db) : 0;
     fq_log(FQ_LOG_ERROR, "SQLite refuses", FQ_LOG_TEXT("doing", doing),
            FQ_LOG_TEXT("file", file ? file : ""), FQ_LOG_INT("result", rc),
            FQ_LOG_TEXT("meaning", db ? sqlite3_errmsg(db) : sqlite3_errstr(rc)),
-           FQ_LOG_INT("errno", db ? sqlite3_system_errno(db) : 0));
+           FQ_LOG_TEXT("system", system_error ? strerror(system_error) : ""));
     return fq_refuse(code_of(rc), NULL);
 }
 
@@ -135,7 +137,7 @@ static fq_err make_file(const char *path) {
     }
     const int error = errno;
     fq_log(FQ_LOG_ERROR, "the database file cannot be made: is the folder there and ours to write?",
-           FQ_LOG_TEXT("file", path), FQ_LOG_INT("errno", error));
+           FQ_LOG_TEXT("file", path), FQ_LOG_TEXT("reason", strerror(error)));
     return fq_refuse(error == ENOSPC || error == EDQUOT ? FQ_STORE_FULL : FQ_STORE_LOST, NULL);
 }
 

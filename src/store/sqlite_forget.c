@@ -19,6 +19,6 @@ fq_err sqlite_forget(fq_engine *base, int64_t before_ms, uint32_t count_max, boo
              " AND position < (SELECT min(position) FROM request) + %" PRIu32,
              before_ms, count_max);
     FQ_TRY(connection_execute(engine->db, sql));
-    *out_more = sqlite3_changes(engine->db) == (int)count_max;
+    *out_more = sqlite3_changes(engine->db) > 0;  // positions have gaps: few gone is no end
     return FQ_OK;
 }

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -18,6 +19,7 @@ import names
 from conftest import Deploy
 from feiqian import BINARY, Deployment, clean_environment, command
 from postgres import Postgres
+from test_operations import certificate
 from world import World
 
 NEWER = 1000  # a migration that this binary does not know
@@ -99,6 +101,61 @@ def test_who_looks_into_one_database_need_not_name_the_peers(binary: Path, tmp_p
         assert done.returncode == 0, done.stderr
     served = command("serve", "--data", data, "--services", "payment", timeout=20)
     assert served.returncode == 2 and "user.url" in served.stderr, served.stderr
+
+
+# Files and ports: the setting or the file is named, and why.
+
+
+@pytest.mark.parametrize("setting", ["server.service_key_file", "crypto.signing_key_file"])
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "No such file"), ("folder", "Is a directory"), ("x" * 100000, "too long")]
+)
+def test_a_key_file_that_cannot_be_read_is_named(
+    binary: Path, tmp_path: Path, setting: str, content: str | None, reason: str
+) -> None:
+    path = tmp_path / "key"
+    if content == "folder":
+        path.mkdir()
+    elif content:
+        path.write_text(content)
+    environment = {"FEIQIAN_" + setting.upper().replace(".", "_"): str(path)}
+    done = command(
+        "serve", "--data", tmp_path / "data", "--listen", "127.0.0.1:0", environment=environment, timeout=20
+    )
+    assert done.returncode == 3
+    assert f'"setting":"{setting}","path":"{path}"' in done.stderr and reason in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["certificate", "key"])
+@pytest.mark.parametrize("content", [None, "no PEM"])
+def test_a_certificate_that_cannot_be_used_is_named(
+    binary: Path, tmp_path: Path, wrong: str, content: str | None
+) -> None:
+    chain, private = certificate(tmp_path)
+    path = private if wrong == "key" else chain
+    path.unlink()
+    if content:
+        path.write_text(content)
+    environment = {
+        "FEIQIAN_TLS_CERTIFICATE_FILE": str(chain),
+        "FEIQIAN_TLS_PRIVATE_KEY_FILE": str(private),
+    }
+    done = command(
+        "serve", "--data", tmp_path / "data", "--listen", "127.0.0.1:0", environment=environment, timeout=20
+    )
+    assert done.returncode == 3 and f"TLS: {path}: " in done.stderr, done.stderr
+    assert content or "No such file" in done.stderr, done.stderr
+
+
+def test_the_port_that_is_taken_is_named(binary: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = command(
+            *["serve", "--data", tmp_path / "data", "--listen", "127.0.0.1:0"],
+            environment={"FEIQIAN_SERVER_ADMIN_LISTEN": f"127.0.0.1:{port}"},
+            timeout=20,
+        )
+    assert done.returncode == 3 and f"127.0.0.1 port {port}: Address already in use" in done.stderr
 
 
 # The master key.
