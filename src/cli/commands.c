@@ -132,7 +132,7 @@ static cli_exit run_command(cli_call *call, int count, char *const words[]) {
             return CLI_USAGE;
         }
         if (fq_config_is_given(&call->config, "log.language")) {
-            call->language = call->config.settings.log_language;
+            call->language = (fq_language)call->config.settings.log_language;
         }
     }
     return call->command->run(call);
