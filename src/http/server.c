@@ -119,7 +119,8 @@ static fq_err open_listeners(fq_server *server, size_t index, const char *host,
         loop->listener_count += fd >= 0;
         if (!bound) {
             char what[80];
-            snprintf(what, sizeof(what), "%.50s port %u", host, port);
+            const bool v6 = strchr(host, ':') != NULL;
+            snprintf(what, sizeof(what), v6 ? "[%.50s]:%u" : "%.50s:%u", host, port);
             return system_failed(what, out_reason);
         }
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = listener};

@@ -155,7 +155,7 @@ def test_the_port_that_is_taken_is_named(binary: Path, tmp_path: Path) -> None:
             environment={"FEIQIAN_SERVER_ADMIN_LISTEN": f"127.0.0.1:{port}"},
             timeout=20,
         )
-    assert done.returncode == 3 and f"127.0.0.1 port {port}: Address already in use" in done.stderr
+    assert done.returncode == 3 and f"127.0.0.1:{port}: Address already in use" in done.stderr
 
 
 # The master key.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Callable
 from datetime import datetime
@@ -81,11 +82,12 @@ def is_cut(one: socket.socket) -> bool:
     return True
 
 
-def one_too_many_is_cut(fq: World) -> bool:
+def one_of_many_is_cut(fq: World) -> bool:
+    """Whichever: the server makes room by closing one that idles. It never speaks first."""
     held = [connection(fq) for _ in range(HELD)]
     try:
-        held[-1].settimeout(1)
-        return is_cut(held[-1])
+        ended, _, _ = select.select(held, [], [], ENDS_WITHIN_S)
+        return bool(ended)
     finally:
         for one in held:
             one.close()
@@ -114,7 +116,7 @@ TABLE: list[tuple[str, str, Probe, Any]] = [
     ("PAYMENT_BULK_ITEMS_MAX", "2", three_in_bulk, 400),
     ("SERVER_BODY_BYTES_MAX", "1KiB", body_of_3_kib, 413),
     ("SANDBOX_CLOCK", "false", clock_moved, 404),
-    ("SERVER_CONNECTIONS_MAX", "16", one_too_many_is_cut, True),
+    ("SERVER_CONNECTIONS_MAX", "16", one_of_many_is_cut, True),
     ("SERVER_HEAD_TIMEOUT", "200ms", is_cut_after(HALF_A_HEAD), True),
     ("SERVER_BODY_TIMEOUT", "200ms", is_cut_after(HALF_A_BODY), True),
     ("SERVER_BODY_RATE_MIN", "1MiB", is_cut_after(TOO_SLOW_FOR_SOME, RATE_SEEN_WITHIN_S), True),
